@@ -1,0 +1,3 @@
+"""vadlib: the tested library behind the book *Video Anomaly Detection, Reproduced*."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,64 @@
+"""What a video is to every part of this library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vadlib.errors import VadError
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """One video: its frames, and the truth about each of them where there is any.
+
+    name     unique within a split, e.g. "01"
+    frames   (T, H, W, C) uint8; C is 1 (grey) or 3 (RGB); usually a read-only memory map
+    labels   (T,) uint8, 1 where the frame is abnormal; None where nobody knows
+    masks    (T, H, W) bool, the abnormal pixels; None where nobody drew them
+    key      hash of the content, under which flow and features are cached
+    truth    what else is known about each frame (Plaza: kind, tracks, boxes, captions)
+
+    Raises VadError when the parts do not fit together.
+    """
+
+    name: str
+    frames: np.ndarray
+    labels: np.ndarray | None = None
+    masks: np.ndarray | None = None
+    key: str = ""
+    fps: float | None = None
+    dataset: str = ""
+    split: str = ""
+    truth: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        where = f"video {self.dataset}/{self.name}"
+        if self.frames.ndim != 4 or self.frames.shape[-1] not in (1, 3):
+            raise VadError(
+                f"{where} has frames of shape {self.frames.shape}",
+                "Frames must be (time, height, width, 1 or 3).",
+            )
+        if len(self.frames) == 0:
+            raise VadError(f"{where} has no frames", "Remove it, or restore its files.")
+        if self.labels is not None and len(self.labels) != len(self.frames):
+            raise VadError(
+                f"{where} has {len(self.labels)} labels for {len(self.frames)} frames",
+                "Check that the ground truth belongs to this video.",
+            )
+        if self.masks is not None and self.masks.shape != self.frames.shape[:3]:
+            raise VadError(
+                f"{where} has masks of shape {self.masks.shape} for frames of shape "
+                f"{self.frames.shape[:3]}",
+                "Masks must have the frames' number, height and width.",
+            )
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a frame, in pixels."""
+        return self.frames.shape[1], self.frames.shape[2]

@@ -1,0 +1,102 @@
+"""The one interface: every method and every baseline is a `Detector`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vadlib.data.base import Video
+from vadlib.errors import VadError
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What a detector says about one video. Higher is more anomalous.
+
+    video    name of the video
+    frame    (N,) float, one score for each frame that can be scored
+    index    (N,) int, strictly increasing: the frame that each score speaks for
+    heatmap  (N, h, w) float32, where in the frame; None where the method does not localise
+    terms    parts of the score by name, each (N,): a method's branches, for ablations
+
+    Raises VadError for lengths that differ, NaN, or an index that does not increase.
+    """
+
+    video: str
+    frame: np.ndarray
+    index: np.ndarray
+    heatmap: np.ndarray | None = None
+    terms: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self):
+        parts = {"index": self.index, "heatmap": self.heatmap, **self.terms}
+        for name, part in parts.items():
+            if part is not None and len(part) != len(self.frame):
+                raise VadError(
+                    f"scores of video {self.video}: {len(part)} of {name} for {len(self.frame)}",
+                    "A detector must return one of each for every scored frame.",
+                )
+        if not np.isfinite(self.frame).all():
+            raise VadError(
+                f"scores of video {self.video} contain NaN or infinity",
+                "Look for a division by zero or a diverged training run.",
+            )
+        if len(self.index) > 1 and not (np.diff(self.index) > 0).all():
+            raise VadError(
+                f"scores of video {self.video}: the frame index does not increase",
+                "A detector must score each frame once, in order.",
+            )
+
+    def labels(self, video: Video) -> np.ndarray:
+        """(N,) labels of the frames that were scored. Raises VadError for another video."""
+        return self._of(video, video.labels, "frame labels")
+
+    def masks(self, video: Video) -> np.ndarray:
+        """(N, H, W) masks of the frames that were scored. Raises VadError for another video."""
+        return self._of(video, video.masks, "pixel masks")
+
+    def _of(self, video: Video, truth: np.ndarray | None, what: str) -> np.ndarray:
+        if video.name != self.video:
+            raise VadError(
+                f"scores of video {self.video} were set against video {video.name}",
+                "Pair scores and videos by name.",
+            )
+        if truth is None:
+            raise VadError(f"video {self.video} has no {what}", "Use a labelled split.")
+        if len(self.index) and self.index[-1] >= len(video):
+            raise VadError(
+                f"scores of video {self.video} speak for frame {self.index[-1]} of {len(video)}",
+                "The scores were made from another version of this video.",
+            )
+        return truth[self.index]
+
+
+@dataclass
+class History:
+    """What happened in training: loss terms by step, and what it cost."""
+
+    steps: list[int] = field(default_factory=list)
+    terms: dict[str, list[float]] = field(default_factory=dict)
+    seconds: float = 0.0
+    samples: int = 0
+
+    @property
+    def samples_per_second(self) -> float:
+        return self.samples / self.seconds if self.seconds else 0.0
+
+
+class Detector(ABC):
+    """Learns what is normal from `fit`, and says in `score` how far a video departs from it."""
+
+    name: str = ""
+
+    @abstractmethod
+    def fit(self, videos: list[Video], config: Any = None) -> History:
+        """Learn from videos (normal ones only, unless the method says otherwise)."""
+
+    @abstractmethod
+    def score(self, video: Video) -> Scores:
+        """Score every frame of a video that can be scored."""
