@@ -1,0 +1,67 @@
+# The book's commands. `make help` lists them. Set-up happens by itself, in .venv.
+PROFILE ?= smoke
+SEED    ?= 0
+DEVICE  ?= auto
+PORT    ?= 8000
+PYTHON  ?= python3
+PY      := .venv/bin/python
+
+known   := PROFILE% SEED% DEVICE% PORT% PYTHON% ONLY% FRESH% NAME% RECORD_TIMES% STRICT_RECORDS% CONFIRM%
+unknown := $(filter-out $(known),$(MAKEOVERRIDES))
+ifneq ($(unknown),)
+$(error unknown setting $(unknown); `make help` lists those that exist)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book test lint reproduce data serve clean
+
+help:
+	@echo "make book       execute the chapters and build the pages in _build/html"
+	@echo "                  PROFILE=smoke|standard|full  SEED=0  DEVICE=auto|cpu|cuda|mps"
+	@echo "                  ONLY=07_maam_net  FRESH=1 (run again what has not changed)"
+	@echo "make test       run the tests"
+	@echo "make lint       ruff (check, format) and pyright"
+	@echo "make reproduce  run an experiment again: NAME=... PROFILE=standard SEED=0"
+	@echo "make data       download the data sets"
+	@echo "make serve      show the built book at http://localhost:8000 (PORT=)"
+	@echo "make clean      remove everything that was built (keeps .venv and data)"
+
+# The stamp is written last: an interrupted set-up is taken up again.
+setup: .venv/ready
+.venv/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "This needs Python 3.11 or later. If you have one, say which: make PYTHON=python3.12"; exit 2; }
+	@echo "Setting up .venv (some minutes the first time; PyTorch is large) ..."
+	@$(PYTHON) -m venv .venv || \
+	  { echo "Python's venv module is missing. On Debian and Ubuntu: sudo apt install python3-venv"; exit 2; }
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+	@echo "Set-up is complete."
+
+book: setup
+	@$(PY) -m vadlib.publish --set PROFILE=$(PROFILE) --set SEED=$(SEED) --set DEVICE=$(DEVICE) \
+	  $(if $(ONLY),--only "$(ONLY)") $(if $(FRESH),--fresh) \
+	  $(if $(RECORD_TIMES),--record-times) $(if $(STRICT_RECORDS),--strict-records)
+
+test: setup
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2
+
+lint: setup
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m pyright vadlib
+
+reproduce: setup
+	@$(if $(NAME),,echo "Say which: make reproduce NAME=...; the names are:"; $(PY) -m vadlib status; exit 2)
+	@$(PY) -m vadlib reproduce $(NAME) --profile $(PROFILE) --seed $(SEED) --device $(DEVICE)
+
+data: setup
+	@$(PY) -m vadlib data
+
+serve: setup
+	@test -f _build/html/index.html || { echo "There is no book yet: make book"; exit 2; }
+	@echo "The book is at http://localhost:$(PORT) (Ctrl-C ends it)"
+	@$(PY) -m http.server $(PORT) --directory _build/html
+
+clean:
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis vadlib.egg-info
+	find vadlib tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,200 @@
+"""The runner on tiny notebooks: executed, cached, merged, and clear when something is wrong."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from vadlib import publish, runner
+from vadlib.errors import VadError
+
+ROOT = Path(__file__).parent.parent
+V4 = nbformat.v4
+HEAD = ('PROFILE = "smoke"\nSEED = 0\nDEVICE = "auto"', {"tags": ["parameters"]})
+
+
+def write(path, cells):
+    """A notebook from (id, source, metadata) of code cells, and (id, source) of Markdown cells."""
+    made = [
+        V4.new_code_cell(cell[1], id=cell[0], metadata=cell[2])
+        if len(cell) == 3
+        else V4.new_markdown_cell(cell[1], id=cell[0])
+        for cell in cells
+    ]
+    nbformat.write(V4.new_notebook(cells=made), path)
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A book of one chapter, in a repository of its own."""
+    (tmp_path / "book").mkdir()
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: 01_tiny\n")
+    shutil.copy(ROOT / "_config.yml", tmp_path)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
+    shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
+    chapter(tmp_path)
+    return tmp_path
+
+
+def chapter(root, prose="Old prose.", code="print(PROFILE, SEED, 6 * 7)"):
+    title = "# Tiny\n\n[![Open in Colab](badge.svg)](@COLAB@/01_tiny.ipynb)"
+    cells = [("title", title), ("parameters", *HEAD), ("said", prose), ("answer", code, {})]
+    write(root / "book" / "01_tiny.ipynb", cells)
+
+
+def run(root, *arguments):
+    return publish.main(["--root", str(root), *arguments])
+
+
+def test_a_book_is_executed_built_and_cached(book, capfd):
+    assert run(book, "--set", "SEED=3") == 0
+    page = (book / "_build/html/01_tiny.html").read_text()
+    assert "smoke 3 42" in page
+    assert "SEED" in page and "Parameters" not in page, "the parameters cell shows the values used"
+    assert "Open in Colab" not in page, "no dead button while the address is not known"
+    assert (book / "_build/html/notebooks/01_tiny.ipynb").exists()
+    first = capfd.readouterr()
+    assert re.search(r"\[1/1\] 01_tiny +done in \d+ s, 2 cells, peak \d+ MB", first.out)
+    assert first.out.rstrip().endswith("_build/html/index.html")
+    assert first.err == ""
+
+    chapter(book, prose="New prose.")
+    assert run(book, "--set", "SEED=3") == 0
+    assert "unchanged, not run again" in capfd.readouterr().out
+    page = (book / "_build/html/01_tiny.html").read_text()
+    assert "New prose." in page and "smoke 3 42" in page
+
+
+def test_only_a_change_that_can_matter_runs_a_chapter_again(book, capfd):
+    def again():
+        assert run(book, "--no-html") == 0
+        return "done in" in capfd.readouterr().out
+
+    (book / "vadlib").mkdir()
+    (book / "vadlib" / "part.py").write_text('"""Old words."""\nX = 1\n')
+    assert again()
+    (book / "vadlib" / "part.py").write_text('"""New words."""\n\nX = 1  # one\n')
+    assert not again(), "comments and docstrings change no result"
+    (book / "vadlib" / "part.py").write_text("X = 2\n")
+    assert again(), "the library changed"
+    (book / "data" / "results").mkdir(parents=True)
+    (book / "data" / "results" / "row.json").write_text("{}")
+    assert again(), "a record changed"
+    chapter(book, code="print(7 * 6)")
+    assert again(), "a code cell changed"
+    assert not again()
+    assert run(book, "--no-html", "--fresh") == 0
+    assert "done in" in capfd.readouterr().out
+
+
+def test_a_failing_cell_is_shown_and_the_rest_is_tried(book, capfd):
+    write(book / "book" / "02_bad.ipynb", [("p", *HEAD), ("boom", "wrong = 1 / 0", {})])
+    toc = "format: jb-book\nroot: 02_bad\nchapters:\n- file: 01_tiny\n"
+    (book / "_toc.yml").write_text(toc)
+    assert run(book) == 1
+    said = capfd.readouterr().out
+    assert "02_bad: cell `boom` failed" in said
+    assert "wrong = 1 / 0" in said and "ZeroDivisionError: division by zero" in said
+    assert re.search(r"01_tiny +done", said), "the other chapter was tried"
+    assert "1 of 2 chapters failed: 02_bad" in said
+    assert not (book / "_build/html").exists()
+
+
+def test_a_kernel_that_dies_is_reported_with_its_cell(book, capfd):
+    chapter(book, code="import os; os._exit(9)")
+    assert run(book, "--no-html") == 1
+    said = capfd.readouterr().out
+    assert "cell `answer` failed" in said and "kernel died" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--set", "FOO=1"], "FOO"),
+        (["--set", "PROFILE=smoek"], "smoek"),
+        (["--set", "SEED=-1"], "SEED=-1"),
+        (["--set", "DEVICE=gpu"], "gpu"),
+        (["--only", "99_none"], "99_none"),
+    ],
+)
+def test_mistakes_of_the_caller_end_with_two(book, capsys, arguments, named):
+    assert run(book, *arguments) == 2
+    said = capsys.readouterr().err
+    assert named in said and said.count("\n") == 1
+
+
+def test_a_chapter_that_lacks_a_parameter_is_refused(book, capsys):
+    cells = [("p", 'PROFILE = "smoke"', {"tags": ["parameters"]}), ("x", "1", {})]
+    write(book / "book" / "01_tiny.ipynb", cells)
+    assert run(book, "--no-html") == 2
+    assert "no parameter DEVICE, SEED" in capsys.readouterr().err
+
+
+def test_the_toc_may_not_name_a_missing_file(book, capsys):
+    (book / "book" / "01_tiny.ipynb").unlink()
+    assert run(book) == 2
+    assert "_toc.yml names 01_tiny" in capsys.readouterr().err
+
+
+def test_a_broken_reference_fails_the_build(book, capfd):
+    chapter(book, prose="See {ref}`nowhere`.")
+    assert run(book) == 1
+    said = capfd.readouterr().out
+    assert "nowhere" in said and "The build failed" in said
+
+
+def test_progress_bars_and_widgets_do_not_reach_the_page():
+    bar = V4.new_output("stream", name="stderr", text=" 50%|#####     | 1/2\r100%|##########| 2/2\n")
+    widget = {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "HBox()"}
+    slider = widget | {"text/html": "<b>works</b>"}
+    kept = runner.tidy(
+        [
+            bar,
+            V4.new_output("display_data", data=widget),
+            V4.new_output("display_data", data=slider),
+            V4.new_output("stream", name="stdout", text="98% of frames\n"),
+        ]
+    )
+    assert [output.get("text") for output in kept] == [None, "98% of frames\n"]
+    assert list(kept[0].data) == ["text/plain", "text/html"]
+
+
+def test_addresses_are_filled_in_once_they_are_known():
+    text = "[![C](b.svg)](@COLAB@/07.ipynb) git+@REPOSITORY@"
+    known = publish.fill(text, "https://github.com/someone/vad")
+    colab = "https://colab.research.google.com/github/someone/vad/blob/gh-pages/notebooks/07.ipynb"
+    assert known == f"[![C](b.svg)]({colab}) git+https://github.com/someone/vad"
+    assert "[![C]" not in publish.fill(text, "https://github.com/OWNER/REPOSITORY")
+
+
+def test_times_are_recorded_for_the_at_a_glance_boxes(book):
+    (book / "data" / "results").mkdir(parents=True)
+    assert run(book, "--no-html", "--record-times") == 0
+    times = json.loads((book / "data/results/chapters.json").read_text())
+    assert times["01_tiny"]["smoke"]["seconds"] > 0
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not on this machine")
+def test_make_refuses_a_misspelt_setting():
+    done = subprocess.run(
+        ["make", "-C", str(ROOT), "book", "PROFIL=full"], capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "unknown setting PROFIL=full" in done.stderr
+
+
+def test_the_command_line_is_the_function():
+    command = [sys.executable, "-m", "vadlib.publish", "--set", "FOO=1"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 2 and "unknown parameter FOO" in done.stderr
+
+
+def test_unknown_parameters_are_compared_with_the_cell(book):
+    path = book / "book" / "01_tiny.ipynb"
+    with pytest.raises(VadError, match="no parameter SPEED"):
+        runner.check_parameters(runner.read(path), path, {"SPEED": 1})
