@@ -183,12 +183,15 @@ def read_mat(path: Path) -> list[Intervals]:
 
     Raises VadError for a file that is not of that form.
     """
-    cells = _loadmat(path, "gt").ravel()
-    try:
-        pairs = [np.asarray(cell, dtype=np.int64).reshape(2, -1).T for cell in cells]
-    except (TypeError, ValueError) as error:
-        raise VadError(f"{path} does not hold (2, K) intervals ({error})", AGAIN) from error
-    return [[(int(a), int(b)) for a, b in pair] for pair in pairs]
+    truth = []
+    for cell in _loadmat(path, "gt").ravel():
+        pairs = np.asarray(cell)
+        if pairs.ndim != 2 or len(pairs) != 2 or pairs.dtype.kind not in "iuf":
+            raise VadError(
+                f"{path}: gt{{{len(truth) + 1}}} is not a (2, K) list of intervals", AGAIN
+            )
+        truth.append([(int(first), int(last)) for first, last in pairs.T])
+    return truth
 
 
 def labels_of(intervals: Intervals, frames: int, where: str) -> np.ndarray:
@@ -260,9 +263,11 @@ def shrink_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _masks(files: Sequence[Path]) -> Iterator[np.ndarray]:
     for file in files:
         if file.suffix == ".mat":
-            yield from (np.not_equal(cell, 0) for cell in _loadmat(file, "volLabel").ravel())
+            yield from (
+                np.asarray(cell).astype(bool) for cell in _loadmat(file, "volLabel").ravel()
+            )
         elif file.suffix == ".npy":
-            yield from (np.not_equal(mask, 0) for mask in _loadnpy(file))
+            yield from (np.array(mask, bool) for mask in _loadnpy(file))
         else:
             yield video.image(file).any(axis=2)
 

@@ -1,0 +1,58 @@
+"""What several test files share: a private cache, and a few tiny videos."""
+
+import os
+
+import numpy as np
+import pytest
+
+from vadlib.data.base import Video
+
+TINY = (24, 32)  # height and width of the tiny videos
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_cache(tmp_path_factory):
+    """Tests never write into the repository's cache; decoded Ped2 is kept for the whole run."""
+    before = os.environ.get("VADLIB_CACHE")
+    if before is None:
+        os.environ["VADLIB_CACHE"] = str(tmp_path_factory.getbasetemp().parent / "vadlib-cache")
+    yield
+    if before is None:
+        del os.environ["VADLIB_CACHE"]
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache of this test's own."""
+    monkeypatch.setenv("VADLIB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def moving_square(length=20, start=(4, 3), speed=(0, 1), side=6, abnormal=(), channels=1, seed=0):
+    """A bright square on a noisy ground; in the `abnormal` frames it is brighter and masked."""
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(0, 60, (length, *TINY, channels), dtype=np.uint8)
+    masks = np.zeros((length, *TINY), bool)
+    for t in range(length):
+        y = (start[0] + speed[0] * t) % (TINY[0] - side)
+        x = (start[1] + speed[1] * t) % (TINY[1] - side)
+        frames[t, y : y + side, x : x + side] = 255 if t in abnormal else 160
+        masks[t, y : y + side, x : x + side] = t in abnormal
+    return frames, masks
+
+
+@pytest.fixture
+def tiny_videos():
+    """Three videos of 24x32 grey frames, 20 to 26 long: a square that now and then is abnormal."""
+    videos = []
+    for number, abnormal in enumerate([range(5, 12), range(0, 4), range(15, 26)]):
+        length = 20 + 3 * number
+        frames, masks = moving_square(
+            length, (2 + number, 3), (number % 2, 1), abnormal=abnormal, seed=number
+        )
+        labels = masks.any(axis=(1, 2)).astype(np.uint8)
+        name = f"{number + 1:02d}"
+        videos.append(
+            Video(name, frames, labels, masks, f"tiny-{number}", dataset="tiny", split="test")
+        )
+    return videos
