@@ -1,0 +1,309 @@
+"""What only notebooks need: the profile, the box at the head, checks, and tables from records."""
+
+from __future__ import annotations
+
+import copy
+import html
+import json
+import platform
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+import vadlib
+from vadlib import data as datasets
+from vadlib.data.base import Video
+from vadlib.data.store import home
+from vadlib.errors import VadError
+from vadlib.train import pick_device
+
+# profile -> height and width of a frame, and videos and frames a video of Plaza in each split
+SIZES = {"smoke": (128, 192), "standard": (128, 192), "full": (240, 360)}
+PLAZA = {
+    "smoke": {"train": (4, 120), "test": (6, 100)},
+    "standard": {"train": (8, 200), "test": (12, 150)},
+    "full": {"train": (16, 200), "test": (24, 200)},
+}
+PASS, FAIL, WAIT = "✓", "✗", "○"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a chapter runs on: profile, seed, device, data set, and (height, width) of a frame."""
+
+    chapter: str
+    profile: str
+    seed: int
+    device: str
+    data: str
+    size: tuple[int, int]
+
+    def load(self, split: str = "train", **kw: Any) -> list[Video]:
+        """The videos of "train" or "test"; kw as for `vadlib.data.load`, and wins over the profile.
+
+        Raises VadError as `vadlib.data.load` does.
+        """
+        if self.data == "plaza" and split in PLAZA[self.profile]:
+            count, length = PLAZA[self.profile][split]
+            kw = {"count": count, "length": length} | kw
+        size = kw.pop("size", self.size)
+        return datasets.load(self.data, split, size=size, **kw)
+
+
+def start(chapter: str, PROFILE: str = "smoke", SEED: int = 0, DEVICE: str = "auto") -> Run:
+    """Seed everything, choose the data, and show what this chapter runs on.
+
+    chapter  its name, e.g. "07_maam_net"
+    PROFILE  "smoke" (Plaza), "standard" or "full" (UCSD Ped2; Plaza where it is missing)
+    SEED     decides initial weights and order; the data are the same for every seed
+    DEVICE   "auto", "cpu", "cuda", "cuda:1" or "mps"
+    Raises VadError for an unknown profile, a seed that is no whole number, a missing device.
+    """
+    if PROFILE not in SIZES:
+        raise VadError(f"unknown PROFILE {PROFILE!r}", f"Use one of {', '.join(SIZES)}.")
+    if not isinstance(SEED, int) or SEED < 0:
+        raise VadError(f"SEED={SEED!r} is not a seed", "Use a whole number, 0 or more.")
+    device = pick_device(DEVICE)
+    real = PROFILE != "smoke" and datasets.available("ped2")
+    random.seed(SEED)
+    np.random.seed(SEED % 2**32)
+    torch.manual_seed(SEED)
+    run = Run(chapter, PROFILE, SEED, device, "ped2" if real else "plaza", SIZES[PROFILE])
+    _show_run(run)
+    return run
+
+
+def _show_run(run: Run) -> None:
+    """The box at the head of a chapter: data, machine, versions, and what a run costs."""
+    what = "UCSD Ped2" if run.data == "ped2" else "Plaza, the synthetic scene"
+    height, width = run.size
+    where = f"{torch.get_num_threads()} threads" if run.device == "cpu" else _gpu_name(run.device)
+    facts = {
+        "Data": f"{what}, {height} × {width} pixels",
+        "Profile": f"{run.profile}, seed {run.seed}",
+        "Machine": f"{run.device}, {where}",
+        "Versions": f"Python {platform.python_version()}, PyTorch {torch.__version__}, "
+        f"vadlib {vadlib.__version__}",
+        "Takes": cost(run.chapter) or "not measured yet",
+    }
+    box(facts, title="At a glance")
+    if run.profile != "smoke" and run.data != "ped2":
+        md(
+            f"**Notice.** The profile `{run.profile}` asks for UCSD Ped2, which is not on this "
+            "machine, so Plaza runs instead: the numbers below are not Ped2's. `make data` "
+            "downloads it; `VADLIB_DATA` names the folder where data sets are looked for."
+        )
+
+
+def _gpu_name(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+def chapter_times() -> dict[str, dict[str, dict[str, float]]]:
+    """Chapter -> profile -> measured seconds, peak_mb, cores; as committed with the book."""
+    path = home() / "data" / "results" / "chapters.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def cost(chapter: str) -> str:
+    """What a run of a chapter cost when it was last measured, in words; "" when it never was."""
+    times = chapter_times().get(chapter, {})
+    return "; ".join(
+        f"{profile} {_clock(t['seconds'])}, {t['peak_mb'] / 1024:.1f} GB, {t['cores']} cores"
+        for profile, t in sorted(times.items(), key=lambda item: item[1]["seconds"])
+    )
+
+
+def _clock(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+# showing
+
+
+def md(text: str) -> None:
+    """Show Markdown that was made by code; plain text outside notebooks."""
+    if _in_notebook():
+        from IPython.display import Markdown, display
+
+        display(Markdown(text))
+    else:
+        print(text)
+
+
+def box(facts: dict[str, str], title: str = "") -> None:
+    """Show a small framed table of facts; plain lines outside notebooks."""
+    if not _in_notebook():
+        print("\n".join([title] * bool(title) + [f"{k}: {v}" for k, v in facts.items()]))
+        return
+    from IPython.display import HTML, display
+
+    cells = [(html.escape(k), html.escape(v)) for k, v in facts.items()]
+    rows = "".join(f"<tr><th>{k}</th><td>{v}</td></tr>" for k, v in cells)
+    head = f"<strong>{html.escape(title)}</strong>" if title else ""
+    display(HTML(f'<div class="vad-box">{head}<table>{rows}</table></div>'))
+
+
+def _in_notebook() -> bool:
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return False
+    return get_ipython() is not None
+
+
+# checks and exercises
+
+
+def check(condition: Any, claim: str) -> None:
+    """Print that a claim holds. Raises AssertionError(claim) when it does not."""
+    if not bool(condition):
+        raise AssertionError(claim)
+    print(f"{PASS} {claim}")
+
+
+Cases = Sequence[tuple[tuple, Any]]
+
+
+def exercise(id: str, function: Callable, cases: Cases, hint: str = "", tol: float = 1e-6) -> bool:
+    """Try the reader's function on cases, and say kindly what came out. Never raises.
+
+    cases  (arguments, expected) pairs; numbers, arrays and tensors are compared within tol
+    Returns whether every case agrees.
+    """
+    problem = _first_problem(function, cases, tol)
+    if problem is None:
+        print(f"{PASS} Exercise {id}: solved, all {len(cases)} cases agree")
+    elif problem == "":
+        print(f"{WAIT} Exercise {id}: not attempted yet")
+    else:
+        print(f"{FAIL} Exercise {id}: {problem}" + (f"\n  Hint: {hint}" if hint else ""))
+    return problem is None
+
+
+def solution(id: str, function: Callable, cases: Cases, tol: float = 1e-6) -> None:
+    """Check the book's own solution. Raises AssertionError when a case disagrees."""
+    problem = _first_problem(function, cases, tol)
+    check(problem is None, f"the solution of exercise {id} passes its {len(cases)} cases")
+
+
+def _first_problem(function: Callable, cases: Cases, tol: float) -> str | None:
+    """None when all cases agree, "" when the function returns nothing, else what went wrong."""
+    for arguments, expected in cases:
+        try:
+            got = function(*copy.deepcopy(arguments))
+        except Exception as error:
+            return f"{_short(arguments)} raises {type(error).__name__}: {error}"
+        if got is None or got is ...:
+            return ""
+        if not _same(got, expected, tol):
+            return f"wrong on {_short(arguments)}: got {_short(got)}, expected {_short(expected)}"
+    return None
+
+
+def _same(got: Any, expected: Any, tol: float) -> bool:
+    if isinstance(expected, dict) and isinstance(got, dict):
+        same_keys = got.keys() == expected.keys()
+        return same_keys and all(_same(got[k], expected[k], tol) for k in expected)
+    if isinstance(expected, list | tuple) and isinstance(got, list | tuple):
+        same_length = len(got) == len(expected)
+        return same_length and all(_same(g, e, tol) for g, e in zip(got, expected, strict=True))
+    try:
+        a, b = _array(got), _array(expected)
+    except ValueError:  # ragged lists against something else
+        return False
+    if a.dtype.kind not in "biufc" or b.dtype.kind not in "biufc":
+        return type(got) is type(expected) and bool(got == expected)
+    return a.shape == b.shape and np.allclose(a, b, rtol=tol, atol=tol, equal_nan=True)
+
+
+def _array(value: Any) -> np.ndarray:
+    tensor = isinstance(value, torch.Tensor)
+    return value.detach().cpu().numpy() if tensor else np.asarray(value)
+
+
+def _short(value: Any) -> str:
+    """A value as a person would name it: small ones in full, arrays by their shape."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        small = value.size if isinstance(value, np.ndarray) else value.numel()
+        return str(value.tolist()) if small <= 8 else f"an array of shape {tuple(value.shape)}"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(_short, value)) + ")"
+    text = f"{value:.6g}" if isinstance(value, float) else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+# records
+
+
+def results(**where: Any) -> list[dict[str, Any]]:
+    """One flat dict for each number in the records: name, method, data, profile, protocol, ...
+
+    where  keeps what matches: a value, or a list of values, for any of the keys
+    """
+    from vadlib.experiments import records
+
+    shared = ("name", "method", "data", "profile", "seeds", "stale")
+    rows = [{k: r[k] for k in shared} | result for r in records() for result in r["results"]]
+    wanted = {k: v if isinstance(v, list | tuple | set) else [v] for k, v in where.items()}
+    return [row for row in rows if all(row.get(k) in v for k, v in wanted.items())]
+
+
+def records_table(
+    rows: Sequence[str] = ("name", "term"),
+    columns: Sequence[str] = ("protocol", "metric"),
+    caption: str = "",
+    **where: Any,
+) -> Any:
+    """A table made from records only: percent, mean ± sd over seeds; † marks stale ones.
+
+    rows, columns  keys of `results`
+    where          as for `results`, e.g. method="maam", data="ped2"
+    Returns a pandas Styler; a one-line text where no record matches.
+    """
+    import pandas as pd
+
+    found = results(**where)
+    if not found:
+        what = ", ".join(f"{k} {v}" for k, v in where.items()) or "anything"
+        return pd.DataFrame(
+            {"records": [f"none yet for {what}; see `make reproduce`"]}
+        ).style.hide()
+    frame = pd.DataFrame([row | {"text": value_text(row)} for row in found])
+    table = frame.pivot_table("text", list(rows), list(columns), "first", sort=False).fillna("")
+    note = "Percent; mean ± standard deviation over seeds."
+    note += " † made by older code." if any(row["stale"] for row in found) else ""
+    return table.style.set_caption(f"{caption} {note}".strip())
+
+
+def value_text(row: dict[str, Any]) -> str:
+    """A result as tables print it: "96.1 ± 0.3", in percent, with † where it is stale."""
+    spread = (
+        f" ± {100 * row['sd']:.1f}" if len(row["seeds"]) > 1 and row.get("sd") is not None else ""
+    )
+    return f"{100 * row['mean']:.1f}{spread}{'†' if row['stale'] else ''}"
+
+
+def protocol_card(name: str) -> None:
+    """Show how the numbers of a record were made: its protocols, seeds, data, code and command.
+
+    Raises VadError for a record that does not exist.
+    """
+    from vadlib.experiments import records
+
+    found = [record for record in records() if record["name"] == name]
+    if not found:
+        raise VadError(f"there is no record {name}", "`vadlib status` lists them.")
+    record = found[0]
+    facts = {
+        protocol: ", ".join(f"{k.replace('_', ' ')}: {v}" for k, v in settings.items())
+        for protocol, settings in record["protocols"].items()
+    }
+    facts["seeds"] = ", ".join(map(str, record["seeds"]))
+    facts["made by"] = f"{record['command']} at commit {record['commit'][:10]}"
+    facts["state"] = "stale: made by older code" if record["stale"] else "made by today's code"
+    box(facts, title=f"How these numbers were made ({name})")
