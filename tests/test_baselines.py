@@ -1,0 +1,185 @@
+"""The untrained baselines: what each means on toy videos, and their known numbers on Ped2."""
+
+import cv2
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from vadlib import data, motion, score
+from vadlib.data.base import Video
+from vadlib.errors import VadError
+from vadlib.models import BASELINES, DETECTORS, baselines, detector
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("VADLIB_CACHE", str(tmp_path))
+
+
+def walker(shifts, size=(64, 90), name="a", channels=1):
+    """A textured square that moves right by each of `shifts` over still, textured ground."""
+    rng = np.random.default_rng(1)
+    ground, square = (
+        cv2.blur(rng.integers(0, 255, s).astype(np.float32), (3, 3)) for s in (size, (16, 16))
+    )
+    frames = np.repeat(ground[None].astype(np.uint8), len(shifts) + 1, 0)
+    for frame, x in zip(frames, np.cumsum([8, *shifts]), strict=True):
+        frame[24:40, x : x + 16] = square
+    return Video(name, np.repeat(frames[..., None], channels, -1))
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_every_baseline_scores_a_video_by_name(name, own_cache):
+    video = walker([1, 1, 4, 1])
+    method = detector(name)
+    assert method.name == name
+    history = method.fit([video])
+    assert not history.steps and not history.terms
+    scores = method.score(video)
+    assert scores.video == "a" and len(scores.frame) >= 4
+    assert np.array_equal(method.score(video).frame, scores.frame)
+    assert np.array_equal(detector(name).score(walker([1, 1, 4, 1])).frame, scores.frame)
+
+
+def test_the_registry_names_what_exists():
+    assert set(BASELINES) < set(DETECTORS)
+    with pytest.raises(VadError, match="unknown method 'zero'.*random.*zero-flow"):
+        detector("zero")
+    with pytest.raises(VadError, match="'random'.*sed.*seed"):
+        detector("random", sed=1)
+
+
+def test_options_reach_the_detector():
+    assert detector("random", seed=3).seed == 3  # pyright: ignore
+    assert detector("zero-flow", patch=(8, 8)).patch == (8, 8)  # pyright: ignore
+
+
+def test_random_depends_on_the_seed_and_the_video_and_nothing_else():
+    one, two = walker([1, 1], name="one"), walker([1, 1], name="two")
+    method = baselines.Random(seed=0)
+    first = method.score(one).frame
+    method.score(two)
+    assert np.array_equal(method.score(one).frame, first)
+    assert not np.array_equal(method.score(two).frame, first)
+    assert not np.array_equal(baselines.Random(seed=1).score(one).frame, first)
+    assert first.min() >= 0 and first.max() <= 1
+
+
+def test_frame_index_is_the_frame_index():
+    scores = baselines.FrameIndex().score(walker([1, 1, 1]))
+    assert np.array_equal(scores.frame, [0, 1, 2, 3])
+    assert np.array_equal(scores.index, [0, 1, 2, 3])
+
+
+def test_copy_last_is_the_mean_squared_difference_of_neighbours():
+    frames = np.zeros((3, 20, 30, 3), np.uint8)
+    frames[1, :10] = 255  # half of the frame turns white: an error of 1 on half of the pixels
+    frames[2, :10, :, 0] = 255  # then two of three channels turn black again
+    scores = baselines.CopyLast().score(Video("a", frames))
+    assert np.allclose(scores.frame, [1 / 2, 1 / 3])
+    assert np.array_equal(scores.index, [1, 2])
+    assert scores.heatmap is not None and scores.heatmap.shape == (2, 20, 30)
+    assert np.allclose(scores.heatmap[1, :10], 2 / 3) and not scores.heatmap[:, 10:].any()
+
+
+def test_zero_flow_is_the_largest_patch_of_the_flow(own_cache):
+    video = walker([1, 1, 4, 1])
+    scores = baselines.ZeroFlow(patch=(8, 6)).score(video)
+    error = np.abs(motion.flow(video).astype(np.float64)).sum(-1)
+    # stride (2, 1); 64 - 8 and 90 - 6 leave 3 and 2.5 pixels of zeros before the first patch
+    padded = np.pad(error, ((0, 0), (3, 3), (2, 3)))
+    sums = [
+        max(e[y : y + 8, x : x + 6].sum() for y in range(0, 63, 2) for x in range(90))
+        for e in padded
+    ]
+    assert np.allclose(scores.frame, sums, rtol=1e-4)
+    assert np.array_equal(scores.index, [0, 1, 2, 3])
+    assert scores.frame.argmax() == 2  # the flow from frame 2 to 3 is the fast one
+
+
+def test_zero_flow_finds_where(own_cache):
+    scores = baselines.ZeroFlow().score(walker([4, 4]))
+    assert scores.heatmap is not None
+    h, w = scores.heatmap.shape[1:]
+    row, column = np.unravel_index(scores.heatmap[0].argmax(), (h, w))
+    assert 16 <= (row + 0.5) * 64 / h <= 48 and 4 <= (column + 0.5) * 90 / w <= 36
+
+
+def test_zero_flow_pools_what_pscd_sums(own_cache):
+    scores = baselines.ZeroFlow().score(walker([2, 3]))
+    assert scores.heatmap is not None
+    assert np.allclose(scores.heatmap.max((1, 2)), scores.frame)
+
+
+def test_flow_magnitude_is_a_speed(own_cache):
+    """A large square that moves by 3 pixels: the fastest patch moves by about 3 pixels a frame."""
+    frames = np.random.default_rng(0).integers(0, 255, (2, 96, 144, 1), dtype=np.uint8)
+    frames[1] = frames[0]
+    frames[1, 20:76, 33:113] = frames[0, 20:76, 30:110]
+    scores = baselines.FlowMagnitude().score(Video("a", frames))
+    assert 2.5 < scores.frame[0] < 3.5
+
+
+@pytest.mark.parametrize("size, patch", [((240, 360), (30, 20)), ((128, 192), (16, 11))])
+def test_the_patch_is_that_of_maam_net_at_any_size(size, patch):
+    assert baselines.patch_of(size) == patch
+
+
+@pytest.mark.parametrize("name", ["copy-last", "zero-flow", "flow-magnitude"])
+def test_one_frame_is_too_few(name):
+    with pytest.raises(VadError, match="one frame"):
+        detector(name).score(walker([]))
+
+
+def test_a_patch_larger_than_the_frame_is_refused(own_cache):
+    with pytest.raises(VadError, match="patch"):
+        baselines.ZeroFlow(patch=(100, 10)).score(walker([1]))
+
+
+# The known numbers. They hold on the real data only; the rest of this file holds anywhere.
+
+real = pytest.mark.skipif(
+    not data.available("ped2"), reason="UCSD Ped2 is not here: run `make data` or set VADLIB_DATA"
+)
+
+
+@pytest.fixture(scope="module")
+def ped2():
+    return data.load("ped2", "test", size=(128, 192))
+
+
+def auc(videos, name, scope="none", sigma=0.0):
+    scores = [detector(name).score(video) for video in videos]
+    labels = [s.labels(video) for s, video in zip(scores, videos, strict=True)]
+    frame = score.normalise([s.frame for s in scores], scope)
+    if sigma:
+        frame = score.smooth(frame, "gaussian", sigma)
+    return 100 * roc_auc_score(np.concatenate(labels), np.concatenate(frame)), len(
+        np.concatenate(frame)
+    )
+
+
+@real
+@pytest.mark.parametrize(
+    "name, options, expected, tolerance, frames",
+    [
+        ("zero-flow", {}, 96.1, 0.3, 1998),
+        ("zero-flow", {"sigma": 5.0}, 96.9, 0.3, 1998),
+        ("copy-last", {}, 79.9, 0.5, 1998),
+        ("copy-last", {"scope": "per_video"}, 90.6, 0.5, 1998),
+        ("frame-index", {}, 74.5, 0.6, 2010),
+        ("random", {}, 50.0, 5.0, 2010),
+    ],
+)
+def test_known_numbers_on_ped2(ped2, name, options, expected, tolerance, frames):
+    measured, count = auc(ped2, name, **options)
+    assert measured == pytest.approx(expected, abs=tolerance)
+    assert count == frames
+
+
+@real
+def test_the_frame_mean_of_zero_flow_is_far_below_its_patch_maximum(ped2):
+    labels = [video.labels[:-1] for video in ped2]
+    means = [np.abs(motion.flow(v).astype(np.float32)).sum(-1).mean((1, 2)) for v in ped2]
+    mean = 100 * roc_auc_score(np.concatenate(labels), np.concatenate(means))
+    assert mean == pytest.approx(80.6, abs=0.5)
