@@ -167,7 +167,7 @@ def detections(
     tracks: Sequence[np.ndarray] | None = None,
     alpha: float = 0.1,
     beta: float = 0.1,
-    thresholds: int = 64,
+    thresholds: int = 100,
     min_area: int = 1,
 ) -> Detections:
     """The sweep behind RBDC and TBDC of Ramachandra and Jones, Street Scene (WACV 2020).
