@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from vadlib import publish, runner
+from vadlib import pages, publish, runner
 from vadlib.errors import VadError
 
 ROOT = Path(__file__).parent.parent
@@ -150,7 +150,7 @@ def test_a_broken_reference_fails_the_build(book, capfd):
 
 
 def test_progress_bars_and_widgets_do_not_reach_the_page():
-    bar = V4.new_output("stream", name="stderr", text=" 50%|#####     | 1/2\r100%|##########| 2/2\n")
+    bar = V4.new_output("stream", name="stderr", text=" 50%|#####    | 1/2\r100%|#########| 2/2\n")
     widget = {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "HBox()"}
     slider = widget | {"text/html": "<b>works</b>"}
     kept = runner.tidy(
@@ -167,10 +167,10 @@ def test_progress_bars_and_widgets_do_not_reach_the_page():
 
 def test_addresses_are_filled_in_once_they_are_known():
     text = "[![C](b.svg)](@COLAB@/07.ipynb) git+@REPOSITORY@"
-    known = publish.fill(text, "https://github.com/someone/vad")
+    known = pages.fill(text, "https://github.com/someone/vad")
     colab = "https://colab.research.google.com/github/someone/vad/blob/gh-pages/notebooks/07.ipynb"
     assert known == f"[![C](b.svg)]({colab}) git+https://github.com/someone/vad"
-    assert "[![C]" not in publish.fill(text, "https://github.com/OWNER/REPOSITORY")
+    assert "[![C]" not in pages.fill(text, "https://github.com/OWNER/REPOSITORY")
 
 
 def test_times_are_recorded_for_the_at_a_glance_boxes(book):

@@ -11,20 +11,15 @@ import shutil
 import subprocess
 import sys
 import time
-import tomllib
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import yaml
-
-from vadlib import runner
+from vadlib import pages, runner
 from vadlib.errors import VadError
 
 PROFILES = ("smoke", "standard", "full")
 DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 DEFAULTS = {"PROFILE": "smoke", "SEED": 0, "DEVICE": "auto"}
-BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\(@COLAB@[^)]*\)")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -57,8 +52,8 @@ def parser() -> argparse.ArgumentParser:
 def publish(root: Path, options: argparse.Namespace) -> int:
     """Execute, stage, build, count. Returns the exit code; raises VadError for bad arguments."""
     parameters = parse_parameters(options.set)
-    pages = read_toc(root)
-    only = choose(pages, options.only)
+    found = pages.read_toc(root)
+    only = choose(found, options.only)
     if options.strict_records and parameters["PROFILE"] != "smoke":
         refuse_stale(root)
     folder = root / "_build" / "executed" / "-".join(str(v) for v in parameters.values())
@@ -69,7 +64,7 @@ def publish(root: Path, options: argparse.Namespace) -> int:
         return 1
     if options.record_times:
         record_times(root, folder, parameters["PROFILE"])
-    return 0 if options.no_html else build(root, pages, folder)
+    return 0 if options.no_html else build(root, found, folder)
 
 
 def parse_parameters(settings: list[str]) -> dict[str, Any]:
@@ -89,38 +84,9 @@ def parse_parameters(settings: list[str]) -> dict[str, Any]:
     return values | {"SEED": int(values["SEED"])}
 
 
-def read_toc(root: Path) -> dict[str, Path]:
-    """Page name -> its source in book/, in the order of _toc.yml. Raises VadError for a gap."""
-    toc = root / "_toc.yml"
-    if not toc.exists():
-        raise VadError(f"{toc} does not exist", "Run this in the root of the repository.")
-    pages: dict[str, Path] = {}
-
-    def visit(node: Any) -> None:
-        if isinstance(node, list):
-            for part in node:
-                visit(part)
-        elif isinstance(node, dict):
-            name = node.get("root") or node.get("file")
-            if name:
-                tried = [root / "book" / f"{name}{end}" for end in (".ipynb", ".md")]
-                found = [path for path in tried if path.exists()]
-                if not found:
-                    raise VadError(
-                        f"_toc.yml names {name}, but book/{name}.ipynb (or .md) does not exist",
-                        "Add the file, or take it out of _toc.yml.",
-                    )
-                pages[name] = found[0]
-            for part in node.values():
-                visit(part)
-
-    visit(yaml.safe_load(toc.read_text(encoding="utf-8")))
-    return pages
-
-
-def choose(pages: dict[str, Path], only: str) -> dict[str, Path]:
+def choose(found: dict[str, Path], only: str) -> dict[str, Path]:
     """The notebooks to execute: chapters first, then the pages that report on them."""
-    notebooks = {name: path for name, path in pages.items() if path.suffix == ".ipynb"}
+    notebooks = {name: path for name, path in found.items() if path.suffix == ".ipynb"}
     wanted = [name for name in only.replace(",", " ").split() if name]
     for name in wanted:
         if name not in notebooks:
@@ -243,10 +209,10 @@ def record_times(root: Path, folder: Path, profile: str) -> None:
     print(f"Wrote {path.relative_to(root)}")
 
 
-def build(root: Path, pages: dict[str, Path], folder: Path) -> int:
+def build(root: Path, found: dict[str, Path], folder: Path) -> int:
     """Stage sources and outputs, build the HTML, count the pages. Returns the exit code."""
     stage = root / "_build" / "stage"
-    waiting = write_stage(root, stage, pages, folder)
+    waiting = pages.write_stage(root, stage, found, folder)
     if waiting:
         print(f"Shown without outputs, because they have not run yet: {', '.join(waiting)}")
     html, log = root / "_build" / "html", root / "_build" / "jupyter-book.log"
@@ -259,72 +225,18 @@ def build(root: Path, pages: dict[str, Path], folder: Path) -> int:
     command += [] if waiting else ["-W"]
     with log.open("w") as out:
         code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, cwd=root).returncode
-    built = [name for name in pages if (html / f"{name}.html").exists()]
+    built = [name for name in found if (html / f"{name}.html").exists()]
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text())
     notes = [x for x in text.splitlines() if re.search(r"\b(WARNING|ERROR|CRITICAL|Error):", x)]
     print("\n".join(notes).replace(f"{stage}/", "book/"), end="\n" if notes else "")
-    if code or len(built) != len(pages):
-        print(f"The build failed: {len(built)} of {len(pages)} pages, {len(notes)} warnings.")
+    if code or len(built) != len(found):
+        print(f"The build failed: {len(built)} of {len(found)} pages, {len(notes)} warnings.")
         print(f"All that Jupyter Book said is in {log.relative_to(root)}")
         return 1
-    publish_notebooks(root, html, pages)
+    pages.write_notebooks(root, html / "notebooks", found)
     print(f"Built {len(built)} pages in {clock(time.monotonic() - started)}. Open:")
     print(f"  {html / 'index.html'}")
     return 0
-
-
-def write_stage(root: Path, stage: Path, pages: dict[str, Path], folder: Path) -> list[str]:
-    """Write config, contents, pages and static files to the stage, addresses filled in.
-
-    Returns the names of notebooks that have never run with these parameters.
-    """
-    shutil.rmtree(stage, ignore_errors=True)
-    shutil.copytree(root / "book", stage, ignore=shutil.ignore_patterns("*.ipynb", ".*"))
-    address, waiting = repository(root), []
-    for name in ("_toc.yml", "_config.yml"):
-        (stage / name).write_text(fill((root / name).read_text(encoding="utf-8"), address))
-    for name, path in pages.items():
-        if path.suffix == ".md":
-            (stage / path.name).write_text(fill(path.read_text(encoding="utf-8"), address))
-            continue
-        page = runner.read(path)
-        if (folder / path.name).exists():
-            page = runner.merge(page, runner.read(folder / path.name))
-        else:
-            waiting.append(name)
-        text = fill(nbformat.writes(page), address)
-        (stage / path.name).write_text(anonymous(text, root), encoding="utf-8")
-    return waiting
-
-
-def publish_notebooks(root: Path, html: Path, pages: dict[str, Path]) -> None:
-    """Notebooks without outputs, addresses filled in: what the Colab buttons open."""
-    (html / "notebooks").mkdir(exist_ok=True)
-    for path in (p for p in pages.values() if p.suffix == ".ipynb"):
-        text = fill(path.read_text(encoding="utf-8"), repository(root))
-        (html / "notebooks" / path.name).write_text(text, encoding="utf-8")
-
-
-def repository(root: Path) -> str:
-    """The repository's web address, from the one place where it stands."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return project["urls"]["Repository"].rstrip("/").removesuffix(".git")
-
-
-def fill(text: str, address: str) -> str:
-    """Put the address where the tokens stand; without an address, there is no Colab button."""
-    if address.endswith("/OWNER/REPOSITORY"):
-        text = BADGE.sub("", text)
-    colab = address.replace("https://github.com", "https://colab.research.google.com/github")
-    text = text.replace("@COLAB@", f"{colab}/blob/gh-pages/notebooks")
-    return text.replace("@REPOSITORY@", address)
-
-
-def anonymous(text: str, root: Path) -> str:
-    """Without the paths of the machine that ran it."""
-    data = os.environ.get("VADLIB_DATA")
-    text = text.replace(str(Path(data).resolve()), "$VADLIB_DATA") if data else text
-    return text.replace(f"{root}/", "").replace(str(Path.home()), "~")
 
 
 if __name__ == "__main__":
