@@ -1,0 +1,319 @@
+"""Who crosses Plaza, where and when: everyday traffic, and the anomalies set into it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from vadlib.data.plaza_figures import Figure, Look, balloons, cart, cyclist, look, robot, walker
+from vadlib.data.plaza_scene import LAYOUT, Camera
+
+FPS = 10.0
+SPEED = {"walker": (1.0, 1.7), "cyclist": (3.2, 4.6), "runner": (3.2, 4.2)}  # metres per second
+STRIDE = {"walker": 1.45, "runner": 2.9, "cyclist": 5.0}  # metres per cycle of the gait
+ODD = {"robot": robot, "cart": cart, "balloons": balloons}  # what never appears in training
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One passer-by to be: who, where, and when in the middle of the frame."""
+
+    role: str
+    band: str
+    depth: float  # metres from the camera
+    direction: int  # 1 to the right, -1 to the left
+    speed: float  # metres per second
+    when: float  # frame
+    kind: str = ""
+    does: str = ""
+
+
+@dataclass
+class Actor:
+    """One passer-by in full: a state for each of its frames.
+
+    frames (n,) int; at (n, 2) metres (right, depth); heading (n, 2) unit; phase (n,) radians of
+    the gait; abnormal (n,) bool; water (n,) metres of it that the fountain hides.
+    """
+
+    role: str
+    look: Look
+    frames: np.ndarray
+    at: np.ndarray
+    heading: np.ndarray
+    phase: np.ndarray
+    speed: np.ndarray
+    abnormal: np.ndarray
+    kind: str = ""
+    does: str = ""
+    water: np.ndarray | float = 0.0
+    stands: np.ndarray | bool = False
+
+    def figure(self) -> Figure:
+        figure = Figure(self.heading)
+        if self.role in ODD:
+            ODD[self.role](figure, self.look, self.phase)
+        elif self.role == "cyclist":
+            cyclist(figure, self.look, self.phase)
+        else:
+            swing = np.where(self.stands, 0.0, 1.0) * np.ones(len(self.frames))
+            walker(figure, self.look, self.phase, swing, run=self.role == "runner")
+        return figure
+
+
+@dataclass
+class Director:
+    """Decides who crosses the square, and when. One random stream for each concern."""
+
+    camera: Camera
+    length: int
+    seed: Sequence[int]
+    early: bool = True
+    variant: int = 0
+    actors: list[Actor] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.traffic, self.looks = (np.random.default_rng([*self.seed, i]) for i in (1, 2))
+        self.seconds = self.length / FPS
+
+    # --- paths ---
+
+    def edge(self, depth: float, room: float = 1.3) -> float:
+        """Metres from the middle to just outside the frame."""
+        return self.camera.half_width(depth) + room
+
+    def lane(self, band: str) -> float:
+        low, high = (self.camera.depth(r) for r in getattr(LAYOUT, band)[::-1])
+        return float(self.traffic.uniform(low + 0.15 * (high - low), high - 0.15 * (high - low)))
+
+    def straight(self, slot: Slot) -> np.ndarray:
+        edge = self.edge(slot.depth)
+        return np.array([[-edge, slot.depth], [edge, slot.depth]])[:: slot.direction]
+
+    def follow(self, slot: Slot, path: np.ndarray, through: float | None = None) -> Actor:
+        """Walks `path` (k, 2) at constant speed, being `through` metres along it at slot.when."""
+        along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
+        through = along[-1] / 2 if through is None else through
+        gone = through + slot.speed / FPS * (np.arange(self.length) - slot.when)
+        frames = np.flatnonzero((gone >= 0) & (gone <= along[-1]))
+        gone = gone[frames]
+
+        def spot(s):
+            return np.stack([np.interp(s, along, path[:, i]) for i in (0, 1)], -1)
+
+        at = (spot(gone - 0.3) + spot(gone) + spot(gone + 0.3)) / 3  # corners are rounded
+        heading = spot(np.minimum(gone + 0.4, along[-1])) - spot(np.maximum(gone - 0.4, 0))
+        heading /= np.maximum(np.hypot(*heading.T), 1e-9)[:, None]
+        start = self.traffic.uniform(0, 2 * np.pi)
+        at[:, 1] += 0.08 * np.sin(gone / 1.7 + start)  # nobody walks along a ruler
+        stride = STRIDE.get(slot.role, STRIDE["walker"])
+        paced = gone if slot.does != "walker" else gone / slot.speed * 1.35
+        speed = np.full(len(frames), slot.speed)
+        abnormal = np.full(len(frames), bool(slot.kind))
+        phase = start + 2 * np.pi * paced / stride
+        look_ = look(self.looks)
+        return Actor(slot.role, look_, frames, at, heading, phase, speed, abnormal, slot.kind,
+                     slot.does)  # fmt: skip
+
+    # --- normal life ---
+
+    def stream(self, band: str, role: str, headway: float, anchor: float | None) -> dict[int, Slot]:
+        """Passers-by at irregular intervals (about `headway` frames); number 0 comes at `anchor`."""
+        rng, reach = self.traffic, 260
+        headway /= self.camera.stretch
+        anchor = float(rng.uniform(0, headway)) if anchor is None else anchor
+        slots = {}
+        for step in (1, -1):
+            number, when = (0, anchor) if step == 1 else (-1, anchor - self.gap(headway))
+            while -reach < when < self.length + reach:
+                slots[number] = self.slot(band, role, when)
+                number, when = number + step, when + step * self.gap(headway)
+        return slots
+
+    def gap(self, headway: float) -> float:
+        return headway * float(self.traffic.uniform(0.6, 1.4))
+
+    def slot(self, band: str, role: str, when: float) -> Slot:
+        direction = 1 if band == "one_way" else int(self.traffic.choice([-1, 1]))
+        speed = float(self.traffic.uniform(*SPEED[role]))
+        return Slot(role, band, self.lane(band), direction, speed, when)
+
+    def bystanders(self):
+        """People who stand: a pair in talk, and one or two who wait."""
+        wide, frames = self.camera.stretch, np.arange(self.length)
+        spots = [(-2.4, 0.300), (3.0, 0.305), (1.5, 0.575), (6.6, 0.44), (-4.6, 0.30)]
+        order = self.traffic.permutation(len(spots))[: int(self.traffic.integers(2, 4))]
+        for i, which in enumerate(order):
+            x, depth = spots[which][0] * wide, self.camera.depth(spots[which][1])
+            for side in (-1, 1) if i == 0 else (int(self.traffic.choice([-1, 1])),):
+                sway = 0.03 * np.sin(frames / self.traffic.uniform(6, 12) + which + side)
+                at = np.stack([x + side * 0.38 + sway, np.full(self.length, depth)], -1)
+                still = np.zeros(self.length)
+                heading = np.tile([-float(side), 0.0], (self.length, 1))
+                self.actors.append(
+                    Actor("walker", look(self.looks), frames, at, heading, still, still,
+                          still > 0, does="stands", stands=True)
+                )  # fmt: skip
+
+    def run(self, kind: str = "") -> list[Actor]:
+        """Everybody in the video; with a kind, the anomaly takes the place of passers-by."""
+        streams = {
+            ("promenade", "walker"): 30.0,
+            ("one_way", "walker"): 31.0,
+            ("shared", "walker"): 50.0,
+            ("shared", "cyclist"): 20.0,
+        }
+        target = self.target(kind)
+        for (band, role), headway in streams.items():
+            hit = (band, role) == target
+            anchor = self.anchor(band, role, kind) if hit else None
+            slots = self.stream(band, role, headway, anchor)
+            if hit:
+                getattr(self, kind)(slots)
+            for slot in slots.values():
+                self.pass_by(slot)
+        self.bystanders()
+        return [actor for actor in self.actors if len(actor.frames)]
+
+    def pass_by(self, slot: Slot):
+        rng = self.traffic
+        if slot.kind == "" and slot.band == "promenade" and rng.random() < 0.2:
+            self.cut_across(slot)
+            return
+        self.actors.append(self.follow(slot, self.straight(slot)))
+        if slot.kind == "" and slot.role == "walker" and rng.random() < 0.15:  # in company
+            friend = replace(slot, depth=slot.depth + 0.45, when=slot.when + rng.uniform(-2, 2))
+            self.actors.append(self.follow(friend, self.straight(friend)))
+
+    def cut_across(self, slot: Slot):
+        """From the promenade over the crossing to the one-way walk."""
+        x = float(self.traffic.uniform(*LAYOUT.crossing)) * self.camera.stretch
+        goal = self.lane("one_way")
+        path = np.array([[-slot.direction * self.edge(slot.depth), slot.depth], [x, slot.depth],
+                         [x, goal], [self.edge(goal), goal]])  # fmt: skip
+        self.actors.append(self.follow(slot, path))
+
+    # --- what goes wrong ---
+
+    def target(self, kind: str) -> tuple[str, str]:
+        """The stream whose passer-by is replaced."""
+        walks = [("promenade", "walker"), ("one_way", "walker"), ("shared", "walker")]
+        if kind == "joint":
+            return ("shared", "cyclist" if self.variant % 2 == 0 else "walker")
+        if kind == "appearance":
+            return walks[(self.variant + self.variant // 3) % 3]
+        if kind == "motion":
+            return walks[(self.variant + 1) % 2]
+        return {"direction": walks[1]}.get(kind, walks[0]) if kind else ("", "")
+
+    def anchor(self, band: str, role: str, kind: str) -> float:
+        """When the anomaly is in the middle of the frame: early or late, and cut by the video's
+        beginning or end if it would fill the video."""
+        depth = self.camera.depth(sum(getattr(LAYOUT, band)) / 2)
+        pace = {"motion": "runner"}.get(kind, role)
+        lasts = 2 * self.edge(depth, 0.0) / (sum(SPEED[pace]) / 2) * FPS
+        if kind in ("place", "interaction"):
+            lasts *= 0.5
+        if lasts < 0.6 * self.length:
+            when = self.traffic.uniform(0.3 * lasts, self.length / 2)
+        else:
+            when = self.traffic.uniform(0.35, 0.5) * self.length - lasts / 2
+        return float(when if self.early else self.length - when)
+
+    def again(self, slots: dict[int, Slot]) -> list[int]:
+        """Fast anomalies are soon gone, so that they come twice."""
+        step = 1 if self.early else -1
+        return [n for n in (0, 3 * step) if n in slots]
+
+    def appearance(self, slots: dict[int, Slot]):
+        role = tuple(ODD)[self.variant % len(ODD)]
+        slots[0] = replace(slots[0], role=role, kind="appearance", does=role)
+
+    def motion(self, slots: dict[int, Slot]):
+        """Two who run, one after the other, while one person would have walked."""
+        speed = float(self.traffic.uniform(*SPEED["runner"]))
+        run = replace(slots[0], role="runner", speed=speed, kind="motion", does="runner")
+        apart = 0.6 * self.edge(run.depth) / speed * FPS
+        slots[0] = replace(run, when=run.when - apart)
+        slots[max(slots) + 1] = replace(run, when=run.when + apart, speed=speed * 1.04)
+
+    def joint(self, slots: dict[int, Slot]):
+        """A walker's look at a cyclist's speed, or the reverse, where both are everyday sights."""
+        gliding = slots[0].role == "cyclist"
+        role = "walker" if gliding else "cyclist"
+        for n in self.again(slots) if gliding else [0]:
+            slots[n] = replace(slots[n], role=role, kind="joint", does=role)
+
+    def direction(self, slots: dict[int, Slot]):
+        slots[0] = replace(slots[0], direction=-1, kind="direction", does="direction")
+
+    def place(self, slots: dict[int, Slot]):
+        """The way leads over the lawn, or through the fountain."""
+        wide, slot, goal = self.camera.stretch, slots.pop(0), self.lane("one_way")
+        lawn = self.camera.depth(float(self.traffic.uniform(0.5, 0.55)))
+        end, (x, row) = LAYOUT.lawn_end * wide, LAYOUT.fountain
+        x, middle, radius = x * wide, self.camera.depth(row), LAYOUT.basin
+        edge, depth = self.edge(slot.depth), slot.depth
+        paths = {
+            "lawn": [(edge, depth), (0.4 * wide, depth), (end + 0.6, lawn), (-self.edge(lawn), lawn)],
+            "fountain": [(edge, depth), (x + radius + 0.4, depth), (x + radius, middle + 0.3),
+                         (x - radius, middle - 0.3), (x - radius - 0.3, goal),
+                         (self.edge(goal), goal)],
+        }  # fmt: skip
+        does = "fountain" if self.variant % 3 == 2 else "lawn"
+        path = np.array(paths[does])
+        if self.variant % 3 == 1:
+            path = path[::-1]
+        slot = replace(slot, kind="place", does=does)
+        along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
+        leg = 2 if does == "fountain" or self.variant % 3 == 0 else 0
+        actor = self.follow(slot, path, through=float(along[leg : leg + 2].mean()))
+        right, away = actor.at.T
+        if does == "lawn":
+            near, far = (self.camera.depth(r) for r in LAYOUT.lawn[::-1])
+            actor.abnormal = (right < end) & (away > near) & (away < far)
+        else:
+            gone = np.hypot(right - x, away - middle)
+            actor.abnormal = gone < radius
+            actor.water = np.where(actor.abnormal, 0.45, 0.0)
+        self.actors.append(actor)
+
+    def interaction(self, slots: dict[int, Slot]):
+        """Two people meet, circle or push each other at walking speed, and go their ways."""
+        left, right = replace(slots.pop(0), direction=1), replace(slots.pop(1), direction=-1)
+        does = ("circling", "scuffle")[self.variant % 2]
+        x = float(self.traffic.uniform(-0.45, 0.45)) * self.edge(left.depth)
+        lasts = float(self.traffic.uniform(0.3, 0.4)) * self.length
+        start, time = left.when - lasts / 2, np.arange(self.length)
+        busy = (time >= start) & (time < start + lasts)
+        pace = (left.speed + right.speed) / 2 / FPS
+        since = np.clip(time - start, 0, lasts)
+        for slot, sign in ((left, -1), (right, 1)):
+            away = (
+                slot.speed
+                / FPS
+                * (np.minimum(time - start, 0) + np.maximum(0, time - start - lasts))
+            )
+            if does == "circling":
+                turn = since * pace / 0.5 + (np.pi if sign < 0 else 0)
+                offset = 0.5 * np.stack([np.cos(turn), np.sin(turn)], -1)
+                facing = np.stack([-np.sin(turn), np.cos(turn)], -1)
+            else:
+                swing = (
+                    2 * np.abs((since * pace / 1.2) % 2 - 1) - 1
+                )  # back and forth, 0.6 m each way
+                offset = np.stack([0.3 * sign + 0.6 * swing, 0.0 * since + 0.1 * sign], -1)
+                facing = np.tile([-float(sign), 0.0], (self.length, 1))
+            at = np.array([x, left.depth]) + offset
+            at[:, 0] += -sign * away
+            heading = np.where(busy[:, None], facing, [-float(sign), 0.0])
+            speed = np.where(busy, pace * FPS, slot.speed)
+            phase = np.cumsum(speed) / FPS * 2 * np.pi / STRIDE["walker"] + sign
+            inside = np.abs(at[:, 0]) < self.edge(left.depth)
+            frames = np.flatnonzero(inside)
+            self.actors.append(
+                Actor("walker", look(self.looks), frames, at[frames], heading[frames],
+                      phase[frames], speed[frames], busy[frames], "interaction", does)
+            )  # fmt: skip
