@@ -1,0 +1,47 @@
+"""Lets Sphinx read the library's docstrings, which are plain text, not reStructuredText.
+
+A line `name   what it is` (two spaces or more) describes an argument; lines indented below it
+continue it. Everything else is prose, in which `code` stands between single backticks.
+"""
+
+import re
+
+ARGUMENT = re.compile(r"(\S(?:.*?\S)?) {2,}(\S.*)")
+
+
+def escape(text: str) -> str:
+    """Prose in which only `code` means anything."""
+    parts = re.split(r"`+([^`]+)`+", text)
+    prose = [re.sub(r"([\\*|_<>:])", r"\\\1", part) for part in parts[0::2]]
+    code = [f"``{part}``" for part in parts[1::2]] + [""]
+    return "".join(p + c for p, c in zip(prose, code, strict=True))
+
+
+def convert(lines: list[str]) -> list[str]:
+    """The docstring as reStructuredText: arguments become a field list."""
+    made: list[str] = []
+    in_fields = False
+    for line in lines:
+        argument = ARGUMENT.fullmatch(line)
+        if argument and not line.startswith(" "):
+            made += [] if in_fields else [""]
+            made.append(f":{escape(argument[1])}: {escape(argument[2])}")
+            in_fields = True
+        elif in_fields and line.startswith(" "):
+            made.append(f"    {escape(line.strip())}")
+        elif line.strip():
+            made += [""] if in_fields else []
+            made.append(escape(line.strip()))
+            in_fields = False
+        else:
+            made.append("")
+            in_fields = False
+    return [*made, ""]
+
+
+def setup(app):
+    def process(app, what, name, object, options, lines):
+        lines[:] = convert(lines)
+
+    app.connect("autodoc-process-docstring", process)
+    return {"parallel_read_safe": True}
