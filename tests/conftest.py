@@ -1,6 +1,8 @@
 """What several test files share: a private cache, and a few tiny videos."""
 
-import os
+import getpass
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,14 +13,12 @@ TINY = (24, 32)  # height and width of the tiny videos
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _shared_cache(tmp_path_factory):
-    """Tests never write into the repository's cache; decoded Ped2 is kept for the whole run."""
-    before = os.environ.get("VADLIB_CACHE")
-    if before is None:
-        os.environ["VADLIB_CACHE"] = str(tmp_path_factory.getbasetemp().parent / "vadlib-cache")
-    yield
-    if before is None:
-        del os.environ["VADLIB_CACHE"]
+def _cache_of_tests():
+    """Tests never write into the repository's cache; theirs keeps decoded Ped2 between runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = Path(tempfile.gettempdir()) / f"vadlib-tests-{getpass.getuser()}"
+        patch.setenv("VADLIB_CACHE", str(folder))
+        yield
 
 
 @pytest.fixture

@@ -19,11 +19,12 @@ from urllib.parse import unquote, urlsplit
 
 import requests
 from tqdm import tqdm
+from urllib3.exceptions import HTTPError
 
 from vadlib.data import store
 from vadlib.errors import VadError
 
-CHUNK = 2**20
+CHUNK = 2**16  # what a broken connection may lose
 TIMEOUT = (15, 60)  # seconds to connect, and between two pieces of an answer
 
 
@@ -78,7 +79,7 @@ def download(url: str, path: Path, sha256: str | None = None, by_hand: str = "")
     if not path.exists():
         try:
             _receive(url, part)
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError) as error:
             raise VadError(
                 f"{url} could not be fetched ({type(error).__name__}: {error})",
                 f"{by_hand} Running the command again goes on where it stopped.".strip(),
@@ -114,7 +115,8 @@ def _receive(url: str, part: Path) -> None:
         total = start + int(length) if length else None
         bar = tqdm(desc=part.stem, total=total, initial=start, unit="B", unit_scale=True)
         with part.open("ab" if goes_on else "wb") as file, bar:
-            for piece in answer.iter_content(CHUNK):
+            # undecoded: some hosts call a .tar.gz a gzip-encoded .tar
+            for piece in answer.raw.stream(CHUNK, decode_content=False):
                 file.write(piece)
                 bar.update(len(piece))
     if total is not None and part.stat().st_size != total:

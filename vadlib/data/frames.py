@@ -269,7 +269,7 @@ def _masks(files: Sequence[Path]) -> Iterator[np.ndarray]:
         elif file.suffix == ".npy":
             yield from (np.array(mask, bool) for mask in _loadnpy(file))
         else:
-            yield video.image(file).any(axis=2)
+            yield video.image(file).max(axis=2) > 0
 
 
 # -------------------------------------------------------------------------------------- files
@@ -288,10 +288,10 @@ def _children(folder: Path, pattern: str) -> list[Path]:
     return sorted(found, key=lambda path: _natural(path.name))
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort key in which runs of digits count as numbers."""
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    """Sort key in which runs of digits count as numbers, and come before letters."""
     parts = re.findall(r"\d+|\D+", name)
-    return [(int(p), "") if p.isdigit() else (-1, p) for p in parts] + [(-2, name)]
+    return [(False, int(p), p) if p.isdecimal() else (True, 0, p) for p in parts]
 
 
 def _first(*places: Path) -> Path:
