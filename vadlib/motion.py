@@ -43,7 +43,9 @@ def flow(video: Video, method: str = "dis") -> np.ndarray:
 
     def fill(out: np.ndarray) -> None:
         steps = range(len(out))
-        for t in tqdm(steps, desc=f"{method} flow of video {video.name}", unit="f", leave=False):
+        for t in tqdm(
+            steps, desc=f"{method} flow of video {video.name}", unit="f", leave=False, delay=0.5
+        ):
             out[t] = compute(video.frames[t], video.frames[t + 1], method)
 
     # float16 keeps a thousandth of a pixel at the speeds of people, in half the space
