@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -75,6 +76,7 @@ def write_stage(root: Path, stage: Path, pages: dict[str, Path], folder: Path) -
     """
     shutil.rmtree(stage, ignore_errors=True)
     shutil.copytree(root / "book", stage, ignore=shutil.ignore_patterns("*.ipynb", ".*"))
+    shutil.copy(mathjax(), stage / "_static")
     address, waiting = repository(root), []
     shutil.copy(root / "_toc.yml", stage)
     config = yaml.safe_load(fill((root / "_config.yml").read_text(encoding="utf-8"), address))
@@ -94,6 +96,12 @@ def write_stage(root: Path, stage: Path, pages: dict[str, Path], folder: Path) -
         text = fill(nbformat.writes(page), address)
         (stage / path.name).write_text(anonymous(text, root), encoding="utf-8")
     return waiting
+
+
+def mathjax() -> Path:
+    """The one file that sets formulas; it travels with the pages, so that they work offline."""
+    package = importlib.metadata.distribution("sphinx-mathjax-offline")
+    return Path(str(package.locate_file("sphinx-mathjax-offline/static/mathjax/tex-svg-full.js")))
 
 
 def write_notebooks(root: Path, folder: Path, pages: dict[str, Path]) -> None:

@@ -18,24 +18,18 @@ def escape(text: str) -> str:
 
 
 def convert(lines: list[str]) -> list[str]:
-    """The docstring as reStructuredText: arguments become a field list."""
+    """The docstring as reStructuredText: arguments become a definition list."""
     made: list[str] = []
-    in_fields = False
+    inside = False
     for line in lines:
-        argument = ARGUMENT.fullmatch(line)
-        if argument and not line.startswith(" "):
-            made += [] if in_fields else [""]
-            made.append(f":{escape(argument[1])}: {escape(argument[2])}")
-            in_fields = True
-        elif in_fields and line.startswith(" "):
+        argument = None if line.startswith(" ") else ARGUMENT.fullmatch(line)
+        if argument:
+            made += ["", f"``{argument[1]}``", f"    {escape(argument[2])}"]
+        elif inside and line.startswith(" "):
             made.append(f"    {escape(line.strip())}")
-        elif line.strip():
-            made += [""] if in_fields else []
-            made.append(escape(line.strip()))
-            in_fields = False
         else:
-            made.append("")
-            in_fields = False
+            made += ["", escape(line.strip())] if inside else [escape(line.strip())]
+        inside = bool(argument) or (inside and line.startswith(" "))
     return [*made, ""]
 
 
