@@ -162,6 +162,6 @@ def _video(split, number, kind, turn, length, camera, seed) -> Video:
     masks, truth = annotate(camera, actors, ids)
     recipe = [VERSION, stream, kind, turn, length, asdict(camera), asdict(LAYOUT)]
     key = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
-    labels = masks.any((1, 2)).astype(np.uint8)
+    labels = np.any(masks, axis=(1, 2)).astype(np.uint8)
     name = f"plaza-{split}-{number:02d}"
     return Video(name, frames, labels, masks, f"plaza-{key}", FPS, "plaza", split, truth)

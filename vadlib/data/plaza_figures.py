@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +73,7 @@ class Figure:
         self.parts: list[tuple[Colour, float, slice]] = []
         self._count = 0
 
-    def at(self, forward, near, up, right=0.0) -> np.ndarray:
+    def at(self, forward: Any, near: Any, up: Any, right: Any = 0.0) -> np.ndarray:
         """(n, 3) point from metres along the heading, to the camera's side, up, and in the view."""
         n = len(self.heading)
         forward, near, up = (np.broadcast_to(a, n)[:, None] for a in (forward, near, up))

@@ -75,7 +75,7 @@ LAYOUT = Layout()
 
 
 def fixed(points: np.ndarray, times: int = SUPER) -> np.ndarray:
-    """Pixels -> the painter's integers, on a canvas `times` as large (pixel centres at one half)."""
+    """Pixels -> the painter's integers on a canvas `times` as large (pixel centres at 1/2)."""
     return np.round((points * times - 0.5) * (1 << SHIFT)).astype(np.int32)
 
 
@@ -214,8 +214,8 @@ def background(size: tuple[int, int]) -> np.ndarray:
     paint.ground((118, 148, 84), (-reach, reach), (0.953, 1.1))
     _markings(paint, reach)
     _bench(paint, 1.9 * wide, 0.445)
-    paint.grain(9, 24)
-    paint.grain(7, 110)
+    paint.grain(5, 9)
+    paint.grain(5, 60)
     paint.grain(12, 400)
     paint.canvas.flags.writeable = False
     return paint.canvas

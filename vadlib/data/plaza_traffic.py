@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,13 @@ from vadlib.data.plaza_scene import LAYOUT, Camera
 FPS = 10.0
 SPEED = {"walker": (1.0, 1.7), "cyclist": (3.2, 4.6), "runner": (3.2, 4.2)}  # metres per second
 STRIDE = {"walker": 1.45, "runner": 2.9, "cyclist": 5.0}  # metres per cycle of the gait
+STROLL = 1.35  # metres per second, a usual pace
 ODD = {"robot": robot, "cart": cart, "balloons": balloons}  # what never appears in training
+
+
+def milestones(path: np.ndarray) -> np.ndarray:
+    """(k,) metres from the start of `path` (k, 2) to each of its points."""
+    return np.concatenate([[0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class Actor:
     abnormal: np.ndarray
     kind: str = ""
     does: str = ""
-    water: np.ndarray | float = 0.0
+    water: Any = 0.0
     stands: np.ndarray | bool = False
 
     def figure(self) -> Figure:
@@ -76,7 +83,6 @@ class Director:
 
     def __post_init__(self):
         self.traffic, self.looks = (np.random.default_rng([*self.seed, i]) for i in (1, 2))
-        self.seconds = self.length / FPS
 
     # --- paths ---
 
@@ -94,7 +100,7 @@ class Director:
 
     def follow(self, slot: Slot, path: np.ndarray, through: float | None = None) -> Actor:
         """Walks `path` (k, 2) at constant speed, being `through` metres along it at slot.when."""
-        along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
+        along = milestones(path)
         through = along[-1] / 2 if through is None else through
         gone = through + slot.speed / FPS * (np.arange(self.length) - slot.when)
         frames = np.flatnonzero((gone >= 0) & (gone <= along[-1]))
@@ -108,21 +114,18 @@ class Director:
         heading /= np.maximum(np.hypot(*heading.T), 1e-9)[:, None]
         start = self.traffic.uniform(0, 2 * np.pi)
         at[:, 1] += 0.08 * np.sin(gone / 1.7 + start)  # nobody walks along a ruler
-        stride = STRIDE.get(slot.role, STRIDE["walker"])
-        paced = gone if slot.does != "walker" else gone / slot.speed * 1.35
-        speed = np.full(len(frames), slot.speed)
-        abnormal = np.full(len(frames), bool(slot.kind))
-        phase = start + 2 * np.pi * paced / stride
-        look_ = look(self.looks)
-        return Actor(slot.role, look_, frames, at, heading, phase, speed, abnormal, slot.kind,
-                     slot.does)  # fmt: skip
+        # Who glides on foot at a cyclist's speed still moves the legs of a walker.
+        pace = STROLL / slot.speed if slot.kind == "joint" and slot.role == "walker" else 1.0
+        phase = start + 2 * np.pi * pace * gone / STRIDE.get(slot.role, STRIDE["walker"])
+        speed, odd = np.full(len(frames), slot.speed), np.full(len(frames), bool(slot.kind))
+        who = look(self.looks)
+        return Actor(slot.role, who, frames, at, heading, phase, speed, odd, slot.kind, slot.does)
 
     # --- normal life ---
 
     def stream(self, band: str, role: str, headway: float, anchor: float | None) -> dict[int, Slot]:
-        """Passers-by at irregular intervals (about `headway` frames); number 0 comes at `anchor`."""
-        rng, reach = self.traffic, 260
-        headway /= self.camera.stretch
+        """Passers-by about every `headway` frames, irregularly; number 0 comes at `anchor`."""
+        rng, reach = self.traffic, 260 * max(1.0, self.camera.stretch)
         anchor = float(rng.uniform(0, headway)) if anchor is None else anchor
         slots = {}
         for step in (1, -1):
@@ -160,8 +163,8 @@ class Director:
     def run(self, kind: str = "") -> list[Actor]:
         """Everybody in the video; with a kind, the anomaly takes the place of passers-by."""
         streams = {
-            ("promenade", "walker"): 30.0,
-            ("one_way", "walker"): 31.0,
+            ("promenade", "walker"): 33.0,
+            ("one_way", "walker"): 33.0,
             ("shared", "walker"): 50.0,
             ("shared", "cyclist"): 20.0,
         }
@@ -200,20 +203,21 @@ class Director:
     def target(self, kind: str) -> tuple[str, str]:
         """The stream whose passer-by is replaced."""
         walks = [("promenade", "walker"), ("one_way", "walker"), ("shared", "walker")]
-        if kind == "joint":
-            return ("shared", "cyclist" if self.variant % 2 == 0 else "walker")
-        if kind == "appearance":
-            return walks[(self.variant + self.variant // 3) % 3]
-        if kind == "motion":
-            return walks[(self.variant + 1) % 2]
-        return {"direction": walks[1]}.get(kind, walks[0]) if kind else ("", "")
+        rides = ("shared", "cyclist")
+        return {
+            "": ("", ""),
+            "appearance": walks[(self.variant + self.variant // 3) % 3],
+            "motion": walks[(self.variant + 1) % 2],
+            "joint": (rides, walks[2])[self.variant % 2],
+            "direction": walks[1],
+        }.get(kind, walks[0])
 
     def anchor(self, band: str, role: str, kind: str) -> float:
         """When the anomaly is in the middle of the frame: early or late, and cut by the video's
         beginning or end if it would fill the video."""
         depth = self.camera.depth(sum(getattr(LAYOUT, band)) / 2)
-        pace = {"motion": "runner"}.get(kind, role)
-        lasts = 2 * self.edge(depth, 0.0) / (sum(SPEED[pace]) / 2) * FPS
+        pace = sum(SPEED[role]) / 2 / FPS
+        lasts = 2 * self.edge(depth, 0.0) / pace
         if kind in ("place", "interaction"):
             lasts *= 0.5
         if lasts < 0.6 * self.length:
@@ -232,12 +236,13 @@ class Director:
         slots[0] = replace(slots[0], role=role, kind="appearance", does=role)
 
     def motion(self, slots: dict[int, Slot]):
-        """Two who run, one after the other, while one person would have walked."""
-        speed = float(self.traffic.uniform(*SPEED["runner"]))
-        run = replace(slots[0], role="runner", speed=speed, kind="motion", does="runner")
+        """Two who run, one after the other, where one person would have walked."""
+        walk, speed = slots[0], float(self.traffic.uniform(*SPEED["runner"]))
+        run = replace(walk, role="runner", speed=speed, kind="motion", does="runner")
+        middle = min(max(walk.when, 0.25 * self.length), 0.75 * self.length)
         apart = 0.6 * self.edge(run.depth) / speed * FPS
-        slots[0] = replace(run, when=run.when - apart)
-        slots[max(slots) + 1] = replace(run, when=run.when + apart, speed=speed * 1.04)
+        slots[0] = replace(run, when=middle - apart)
+        slots[max(slots) + 1] = replace(run, when=middle + apart)
 
     def joint(self, slots: dict[int, Slot]):
         """A walker's look at a cyclist's speed, or the reverse, where both are everyday sights."""
@@ -251,69 +256,73 @@ class Director:
 
     def place(self, slots: dict[int, Slot]):
         """The way leads over the lawn, or through the fountain."""
-        wide, slot, goal = self.camera.stretch, slots.pop(0), self.lane("one_way")
-        lawn = self.camera.depth(float(self.traffic.uniform(0.5, 0.55)))
-        end, (x, row) = LAYOUT.lawn_end * wide, LAYOUT.fountain
-        x, middle, radius = x * wide, self.camera.depth(row), LAYOUT.basin
-        edge, depth = self.edge(slot.depth), slot.depth
-        paths = {
-            "lawn": [(edge, depth), (0.4 * wide, depth), (end + 0.6, lawn), (-self.edge(lawn), lawn)],
-            "fountain": [(edge, depth), (x + radius + 0.4, depth), (x + radius, middle + 0.3),
-                         (x - radius, middle - 0.3), (x - radius - 0.3, goal),
-                         (self.edge(goal), goal)],
-        }  # fmt: skip
-        does = "fountain" if self.variant % 3 == 2 else "lawn"
-        path = np.array(paths[does])
-        if self.variant % 3 == 1:
-            path = path[::-1]
-        slot = replace(slot, kind="place", does=does)
-        along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
-        leg = 2 if does == "fountain" or self.variant % 3 == 0 else 0
-        actor = self.follow(slot, path, through=float(along[leg : leg + 2].mean()))
-        right, away = actor.at.T
+        slot, way = slots.pop(0), self.variant % 3
+        does = "fountain" if way == 2 else "lawn"
+        path = self.way_through(slot, does)
+        leg = 2  # the one that is out of bounds
+        if way == 1:
+            path, leg = path[::-1], 0
+        through = float(milestones(path)[leg : leg + 2].mean())
+        actor = self.follow(replace(slot, kind="place", does=does), path, through)
+        x, depth = actor.at.T
         if does == "lawn":
-            near, far = (self.camera.depth(r) for r in LAYOUT.lawn[::-1])
-            actor.abnormal = (right < end) & (away > near) & (away < far)
+            near, far = (self.camera.depth(row) for row in LAYOUT.lawn[::-1])
+            actor.abnormal = (x < LAYOUT.lawn_end * self.camera.stretch) & (depth > near)
+            actor.abnormal &= depth < far
         else:
-            gone = np.hypot(right - x, away - middle)
-            actor.abnormal = gone < radius
+            middle = LAYOUT.fountain[0] * self.camera.stretch
+            out = depth - self.camera.depth(LAYOUT.fountain[1])
+            actor.abnormal = np.hypot(x - middle, out) < LAYOUT.basin
             actor.water = np.where(actor.abnormal, 0.45, 0.0)
         self.actors.append(actor)
 
+    def way_through(self, slot: Slot, does: str) -> np.ndarray:
+        """From the right of the promenade over the lawn and out, or through the fountain."""
+        wide, (x, row) = self.camera.stretch, LAYOUT.fountain
+        start = (self.edge(slot.depth), slot.depth)
+        if does == "lawn":
+            depth = self.camera.depth(float(self.traffic.uniform(0.5, 0.55)))
+            onto = (LAYOUT.lawn_end * wide + 0.6, depth)
+            return np.array([start, (0.4 * wide, slot.depth), onto, (-self.edge(depth), depth)])
+        left, right, depth = (
+            x * wide - LAYOUT.basin,
+            x * wide + LAYOUT.basin,
+            self.camera.depth(row),
+        )
+        goal = self.lane("one_way")
+        return np.array([start, (right + 0.4, slot.depth), (right, depth + 0.3), (left, depth - 0.3),
+                         (left - 0.3, goal), (self.edge(goal), goal)])  # fmt: skip
+
     def interaction(self, slots: dict[int, Slot]):
         """Two people meet, circle or push each other at walking speed, and go their ways."""
-        left, right = replace(slots.pop(0), direction=1), replace(slots.pop(1), direction=-1)
+        left, right = replace(slots.pop(0), direction=1), slots.pop(1)
+        right = replace(right, direction=-1, depth=left.depth, when=left.when)
         does = ("circling", "scuffle")[self.variant % 2]
         x = float(self.traffic.uniform(-0.45, 0.45)) * self.edge(left.depth)
         lasts = float(self.traffic.uniform(0.3, 0.4)) * self.length
-        start, time = left.when - lasts / 2, np.arange(self.length)
-        busy = (time >= start) & (time < start + lasts)
-        pace = (left.speed + right.speed) / 2 / FPS
+        pace = (left.speed + right.speed) / 2
+        for slot in (left, right):
+            self.actors.append(self.meet(slot, does, x, lasts, pace))
+
+    def meet(self, slot: Slot, does: str, x: float, lasts: float, pace: float) -> Actor:
+        """One of the two: walks up to `x`, is busy for `lasts` frames at `pace` m/s, walks on."""
+        side, time = -slot.direction, np.arange(self.length)  # the side it comes from
+        start = slot.when - lasts / 2
         since = np.clip(time - start, 0, lasts)
-        for slot, sign in ((left, -1), (right, 1)):
-            away = (
-                slot.speed
-                / FPS
-                * (np.minimum(time - start, 0) + np.maximum(0, time - start - lasts))
-            )
-            if does == "circling":
-                turn = since * pace / 0.5 + (np.pi if sign < 0 else 0)
-                offset = 0.5 * np.stack([np.cos(turn), np.sin(turn)], -1)
-                facing = np.stack([-np.sin(turn), np.cos(turn)], -1)
-            else:
-                swing = (
-                    2 * np.abs((since * pace / 1.2) % 2 - 1) - 1
-                )  # back and forth, 0.6 m each way
-                offset = np.stack([0.3 * sign + 0.6 * swing, 0.0 * since + 0.1 * sign], -1)
-                facing = np.tile([-float(sign), 0.0], (self.length, 1))
-            at = np.array([x, left.depth]) + offset
-            at[:, 0] += -sign * away
-            heading = np.where(busy[:, None], facing, [-float(sign), 0.0])
-            speed = np.where(busy, pace * FPS, slot.speed)
-            phase = np.cumsum(speed) / FPS * 2 * np.pi / STRIDE["walker"] + sign
-            inside = np.abs(at[:, 0]) < self.edge(left.depth)
-            frames = np.flatnonzero(inside)
-            self.actors.append(
-                Actor("walker", look(self.looks), frames, at[frames], heading[frames],
-                      phase[frames], speed[frames], busy[frames], "interaction", does)
-            )  # fmt: skip
+        busy, still = (since > 0) & (since < lasts), np.zeros(self.length)
+        if does == "circling":
+            turn = since * pace / FPS / 0.5 + (np.pi if side < 0 else 0)
+            offset = 0.5 * np.stack([np.cos(turn), np.sin(turn)], -1)
+            facing = np.stack([-np.sin(turn), np.cos(turn)], -1)
+        else:  # back and forth, 0.6 metres to each side
+            swing = 2 * np.abs((since * pace / FPS / 1.2) % 2 - 1) - 1
+            offset = np.stack([0.3 * side + 0.6 * swing, still + 0.1 * side], -1)
+            facing = np.stack([still - side, still], -1)
+        at = np.array([x, slot.depth]) + offset
+        at[:, 0] -= side * slot.speed / FPS * (time - start - since)
+        heading = np.where(busy[:, None], facing, [-float(side), 0.0])
+        speed = np.where(busy, pace, slot.speed)
+        phase = np.cumsum(speed) / FPS * 2 * np.pi / STRIDE["walker"] + side
+        frames = np.flatnonzero(np.abs(at[:, 0]) < self.edge(slot.depth))
+        parts = (a[frames] for a in (at, heading, phase, speed, busy))
+        return Actor("walker", look(self.looks), frames, *parts, "interaction", does)
