@@ -170,7 +170,7 @@ def test_a_film_is_a_video_with_every_frame(codecs, mime, name, monkeypatch):
         assert stream.codec_context.name == name and stream.codec_context.pix_fmt == "yuv420p"
         decoded = [f.to_ndarray(format="rgb24") for f in video.decode(stream)]
     assert len(decoded) == 6 and decoded[0].shape[1] == 160
-    assert decoded[0].shape[0] > 160 * 24 / 36 + 50  # the score strip stands below the frame
+    assert decoded[0].shape[0] > 160 * 24 / 36 + 50  # the score strip stands above the frame
 
 
 def test_without_a_video_encoder_a_film_is_an_animated_image(monkeypatch):
@@ -182,7 +182,9 @@ def test_without_a_video_encoder_a_film_is_an_animated_image(monkeypatch):
 
 
 def test_the_cursor_of_a_film_moves_with_time():
-    strip, columns = plot._strip(np.random.default_rng(0).random(20), np.ones(20), 300)
+    strip, columns = plot._strip(
+        np.random.default_rng(0).random(20), np.ones(20), 2 * np.arange(20), 300
+    )
     assert strip.shape[1] == 300 and strip.shape[0] % 2 == 0
     assert (np.diff(columns) > 0).all() and columns[0] > 0 and columns[-1] < 300
 

@@ -124,7 +124,7 @@ def score_strip(
         ax.axhline(threshold, color="black", lw=1, ls=":", label="threshold")
     ax.set(xlabel="frame", ylabel="score", xlim=(x[0] - 0.5, x[-1] + 0.5), title=title or "")
     if len(ax.get_legend_handles_labels()[1]) > 1:
-        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderaxespad=0.2)
     return ax
 
 
@@ -176,7 +176,7 @@ def flow_wheel(ax: Axes | None = None, limit: float | None = None) -> Axes:
         along = {1.1: "top", -1.1: "bottom"}.get(at[1], "center")
         ax.text(at[0], at[1], name, ha=across, va=along, fontsize=9)
     if limit is not None:
-        ax.set_title(f"rim: {limit:.1f} px/frame", loc="center", fontsize=9, pad=18)
+        ax.text(0, 1.45, f"rim: {limit:.1f} px/frame", ha="center", va="top", fontsize=9)
     ax.set_axis_off()
     return ax
 
@@ -198,7 +198,7 @@ def flow_arrows(flow: np.ndarray, ax: Axes, every: int = 10, least: float = 0.3)
         dy[fast],
         angles="xy",
         scale_units="xy",
-        scale=0.25,
+        scale=0.2,
         width=0.004,
         color="black",
     )
@@ -256,22 +256,24 @@ def film(
     heat: np.ndarray | None = None,
     fps: float = 10,
     masks: np.ndarray | None = None,
+    index: np.ndarray | None = None,
     alt: str = "",
     width: int = 640,
 ) -> Page:
-    """A film that plays in the page: frames, and below them the scores with a moving cursor.
+    """A film that plays in the page: the scores with a moving cursor, and below them the frames.
 
     frames  (T, H, W, C) uint8
     scores  (T,), with the band of `labels` (T,) behind them
     heat    (T, h, w) >= 0, laid over the frames with one scale for the whole film
     masks   (T, H, W) bool, outlined
+    index   (T,) the numbers of the frames; 0..T-1 when None
     fps     pictures a second
     alt     what can be seen, for those who cannot see it
     width   of the film, in pixels
 
     Raises VadError when the lengths differ.
     """
-    parts = {"scores": scores, "labels": labels, "heat maps": heat, "masks": masks}
+    parts = {"scores": scores, "labels": labels, "heat maps": heat, "masks": masks, "index": index}
     for name, part in parts.items():
         if part is not None and len(part) != len(frames):
             raise VadError(
@@ -280,7 +282,7 @@ def film(
             )
     limit = None if heat is None else float(np.max(heat))
     height = round(width * frames.shape[1] / frames.shape[2] / 2) * 2  # H.264 wants even numbers
-    strip, cursor = _strip(scores, labels, width) if scores is not None else (None, None)
+    strip, cursor = _strip(scores, labels, index, width) if scores is not None else (None, None)
     pictures = []
     for t, frame in enumerate(frames):
         rgb = as_rgb(frame) if heat is None else heat_rgb(frame, heat[t], limit)
@@ -292,24 +294,26 @@ def film(
             outlines = cv2.findContours(edge, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
             cv2.drawContours(rgb, outlines, -1, (0, 229, 255), 2)
         if strip is not None and cursor is not None:
-            below = strip.copy()
-            below[:, cursor[t] : cursor[t] + 2] = 0
-            rgb = np.concatenate([rgb, below])
+            above = strip.copy()
+            above[:, cursor[t] : cursor[t] + 2] = 0
+            rgb = np.concatenate([above, rgb])  # players lay their controls over the lower edge
         pictures.append(rgb)
     return play(pictures, fps, alt or f"film of {len(frames)} frames", width)
 
 
 @_styled
-def _strip(scores: np.ndarray, labels: np.ndarray | None, width: int) -> tuple[np.ndarray, Any]:
+def _strip(
+    scores: np.ndarray, labels: np.ndarray | None, index: np.ndarray | None, width: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The score strip as a picture (h, width, 3), and the cursor's column for each frame."""
     figure = Figure(figsize=(width / 100, 1.3), dpi=100)
-    ax = score_strip(scores, labels, ax=figure.subplots())
+    ax = score_strip(scores, labels, index, ax=figure.subplots())
     if (legend := ax.get_legend()) is not None:
         legend.remove()
-    ax.set(ylabel="score", yticks=[])
+    ax.set(yticks=[])
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     picture = np.asarray(canvas.buffer_rgba())[..., :3]
-    points = np.stack([np.arange(len(scores)), np.zeros(len(scores))], axis=1)
-    columns = ax.transData.transform(points)[:, 0].astype(int)
+    x = np.arange(len(scores)) if index is None else np.asarray(index)
+    columns = ax.transData.transform(np.stack([x, 0 * x], axis=1))[:, 0].astype(int)
     return picture[: len(picture) // 2 * 2], np.clip(columns, 0, width - 2)
