@@ -19,16 +19,14 @@ from vadlib import data as datasets
 from vadlib.data.base import Video
 from vadlib.data.store import home
 from vadlib.errors import VadError
+from vadlib.experiments import SIZES, load, records, train_or_load
 from vadlib.train import pick_device
 
-# profile -> height and width of a frame, and videos and frames a video of Plaza in each split
-SIZES = {"smoke": (128, 192), "standard": (128, 192), "full": (240, 360)}
-PLAZA = {
-    "smoke": {"train": (4, 120), "test": (6, 100)},
-    "standard": {"train": (8, 200), "test": (12, 150)},
-    "full": {"train": (16, 200), "test": (24, 200)},
-}
+__all__ = ["Run", "box", "check", "cost", "exercise", "md", "protocol_card", "records_table"]
+__all__ += ["results", "solution", "start", "train_or_load", "value_text"]
+
 PASS, FAIL, WAIT = "✓", "✗", "○"
+FRACTIONS = ("auc", "eer", "ap", "pixel auc", "rbdc", "tbdc")  # shown in percent
 
 
 @dataclass(frozen=True)
@@ -47,11 +45,7 @@ class Run:
 
         Raises VadError as `vadlib.data.load` does.
         """
-        if self.data == "plaza" and split in PLAZA[self.profile]:
-            count, length = PLAZA[self.profile][split]
-            kw = {"count": count, "length": length} | kw
-        size = kw.pop("size", self.size)
-        return datasets.load(self.data, split, size=size, **kw)
+        return load(self.data, self.profile, split, **kw)
 
 
 def start(chapter: str, PROFILE: str = "smoke", SEED: int = 0, DEVICE: str = "auto") -> Run:
@@ -245,8 +239,6 @@ def results(**where: Any) -> list[dict[str, Any]]:
 
     where  keeps what matches: a value, or a list of values, for any of the keys
     """
-    from vadlib.experiments import records
-
     shared = ("name", "method", "data", "profile", "seeds", "stale")
     rows = [{k: r[k] for k in shared} | result for r in records() for result in r["results"]]
     wanted = {k: v if isinstance(v, list | tuple | set) else [v] for k, v in where.items()}
@@ -259,7 +251,7 @@ def records_table(
     caption: str = "",
     **where: Any,
 ) -> Any:
-    """A table made from records only: percent, mean ± sd over seeds; † marks stale ones.
+    """A table made from records only: mean ± sd over seeds, AUCs in percent; † marks stale ones.
 
     rows, columns  keys of `results`
     where          as for `results`, e.g. method="maam", data="ped2"
@@ -275,17 +267,19 @@ def records_table(
         ).style.hide()
     frame = pd.DataFrame([row | {"text": value_text(row)} for row in found])
     table = frame.pivot_table("text", list(rows), list(columns), "first", sort=False).fillna("")
-    note = "Percent; mean ± standard deviation over seeds."
+    note = "Rates in percent; mean ± standard deviation over seeds."
     note += " † made by older code." if any(row["stale"] for row in found) else ""
     return table.style.set_caption(f"{caption} {note}".strip())
 
 
 def value_text(row: dict[str, Any]) -> str:
-    """A result as tables print it: "96.1 ± 0.3", in percent, with † where it is stale."""
-    spread = (
-        f" ± {100 * row['sd']:.1f}" if len(row["seeds"]) > 1 and row.get("sd") is not None else ""
-    )
-    return f"{100 * row['mean']:.1f}{spread}{'†' if row['stale'] else ''}"
+    """A result as tables print it: "96.1 ± 0.3", with † where it is stale.
+
+    Measures of detection are in percent; anything else, such as a count, is printed as it is.
+    """
+    scale = 100 if row["metric"].split(",")[0] in FRACTIONS else 1
+    spread = f" ± {scale * row['sd']:.1f}" if row["sd"] is not None else ""
+    return f"{scale * row['mean']:.1f}{spread}{'†' if row['stale'] else ''}"
 
 
 def protocol_card(name: str) -> None:
@@ -293,8 +287,6 @@ def protocol_card(name: str) -> None:
 
     Raises VadError for a record that does not exist.
     """
-    from vadlib.experiments import records
-
     found = [record for record in records() if record["name"] == name]
     if not found:
         raise VadError(f"there is no record {name}", "`vadlib status` lists them.")

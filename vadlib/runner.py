@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import hashlib
-import json
 import os
 import re
 import threading
@@ -18,7 +16,9 @@ from typing import Any
 import nbformat
 import psutil
 
+from vadlib.data.store import digest
 from vadlib.errors import VadError
+from vadlib.stamp import code_of
 
 PROGRESS_BAR = re.compile(r"\d+%\|.*\|| \d+(it|s/it|it/s)\b.*\[|\[\d\d:\d\d<")
 
@@ -77,27 +77,6 @@ def check_parameters(notebook: nbformat.NotebookNode, path: Path, parameters: di
             f"{path} has no parameter {', '.join(unknown)}",
             f"It has {', '.join(sorted(known))}.",
         )
-
-
-def digest(*parts: Any) -> str:
-    """A short hash of texts, bytes and JSON-able values."""
-    state = hashlib.sha256()
-    for part in parts:
-        raw = part if isinstance(part, bytes) else json.dumps(part, sort_keys=True).encode()
-        state.update(len(raw).to_bytes(8, "big") + raw)
-    return state.hexdigest()[:24]
-
-
-def code_of(path: Path) -> str:
-    """A module's code without comments, layout and docstrings: what can change a result."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            value = body[0].value
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                body.pop(0)
-    return ast.dump(tree)
 
 
 def surroundings(root: Path) -> str:
@@ -174,7 +153,7 @@ def execute(path: Path, partial: Path, parameters: dict, root: Path) -> nbformat
             kernel_name="python3",
             language="python",
             progress_bar=False,
-            extra_arguments=["--log-level=ERROR"],  # it only listens to this machine: no advice
+            extra_arguments=["--log-level=CRITICAL"],  # no advice on ports that are local
             cwd=str(root),
         )
     except papermill.PapermillExecutionError as error:
