@@ -101,8 +101,8 @@ class Director:
     def follow(self, slot: Slot, path: np.ndarray, through: float | None = None) -> Actor:
         """Walks `path` (k, 2) at constant speed, being `through` metres along it at slot.when."""
         along = milestones(path)
-        through = along[-1] / 2 if through is None else through
-        gone = through + slot.speed / FPS * (np.arange(self.length) - slot.when)
+        middle = along[-1] / 2 if through is None else through
+        gone = middle + slot.speed / FPS * (np.arange(self.length) - slot.when)
         frames = np.flatnonzero((gone >= 0) & (gone <= along[-1]))
         gone = gone[frames]
 
@@ -284,14 +284,11 @@ class Director:
             depth = self.camera.depth(float(self.traffic.uniform(0.5, 0.55)))
             onto = (LAYOUT.lawn_end * wide + 0.6, depth)
             return np.array([start, (0.4 * wide, slot.depth), onto, (-self.edge(depth), depth)])
-        left, right, depth = (
-            x * wide - LAYOUT.basin,
-            x * wide + LAYOUT.basin,
-            self.camera.depth(row),
-        )
-        goal = self.lane("one_way")
-        return np.array([start, (right + 0.4, slot.depth), (right, depth + 0.3), (left, depth - 0.3),
-                         (left - 0.3, goal), (self.edge(goal), goal)])  # fmt: skip
+        goal, depth, x = self.lane("one_way"), self.camera.depth(row), x * wide
+        left, right = x - LAYOUT.basin, x + LAYOUT.basin
+        through = [(right, depth + 0.3), (left, depth - 0.3)]
+        end = [(left - 0.3, goal), (self.edge(goal), goal)]
+        return np.array([start, (right + 0.4, slot.depth), *through, *end])
 
     def interaction(self, slots: dict[int, Slot]):
         """Two people meet, circle or push each other at walking speed, and go their ways."""
@@ -324,5 +321,6 @@ class Director:
         speed = np.where(busy, pace, slot.speed)
         phase = np.cumsum(speed) / FPS * 2 * np.pi / STRIDE["walker"] + side
         frames = np.flatnonzero(np.abs(at[:, 0]) < self.edge(slot.depth))
-        parts = (a[frames] for a in (at, heading, phase, speed, busy))
-        return Actor("walker", look(self.looks), frames, *parts, "interaction", does)
+        at, heading, phase, speed, busy = (a[frames] for a in (at, heading, phase, speed, busy))
+        who = look(self.looks)
+        return Actor("walker", who, frames, at, heading, phase, speed, busy, "interaction", does)
