@@ -83,6 +83,7 @@ class Director:
 
     def __post_init__(self):
         self.traffic, self.looks = (np.random.default_rng([*self.seed, i]) for i in (1, 2))
+        self.brisk = float(self.traffic.uniform())  # of the anomaly: 0 slow, 1 fast for its role
 
     # --- paths ---
 
@@ -171,9 +172,9 @@ class Director:
         target = self.target(kind)
         for (band, role), headway in streams.items():
             hit = (band, role) == target
-            anchor = self.anchor(band, role, kind) if hit else None
-            slots = self.stream(band, role, headway, anchor)
+            slots = self.stream(band, role, headway, self.anchor(band, role, kind) if hit else None)
             if hit:
+                slots[0] = replace(slots[0], speed=self.speed(role))
                 getattr(self, kind)(slots)
             for slot in slots.values():
                 self.pass_by(slot)
@@ -212,43 +213,52 @@ class Director:
             "direction": walks[1],
         }.get(kind, walks[0])
 
+    def speed(self, role: str) -> float:
+        """Metres per second of the anomaly."""
+        slow, fast = SPEED[role]
+        return slow + self.brisk * (fast - slow)
+
     def anchor(self, band: str, role: str, kind: str) -> float:
-        """When the anomaly is in the middle of the frame: early or late, and cut by the video's
-        beginning or end if it would fill the video."""
-        depth = self.camera.depth(sum(getattr(LAYOUT, band)) / 2)
-        pace = sum(SPEED[role]) / 2 / FPS
-        lasts = 2 * self.edge(depth, 0.0) / pace
-        if kind in ("place", "interaction"):
-            lasts *= 0.5
+        """When the anomaly is half over: early or late, and cut by the video's beginning or end
+        if it would fill the video."""
+        wide, depth = self.camera.stretch, self.camera.depth(sum(getattr(LAYOUT, band)) / 2)
+        metres = 2 * self.edge(depth, 0.0)
+        if kind == "place":
+            lawn = self.edge(self.camera.depth(0.525), LAYOUT.lawn_end * wide)
+            metres = 2 * LAYOUT.basin if self.variant % 3 == 2 else lawn
+        lasts = metres / self.speed("runner" if kind == "motion" else role) * FPS
+        if kind == "interaction":
+            lasts = 0.35 * self.length
         if lasts < 0.6 * self.length:
             when = self.traffic.uniform(0.3 * lasts, self.length / 2)
         else:
             when = self.traffic.uniform(0.35, 0.5) * self.length - lasts / 2
         return float(when if self.early else self.length - when)
 
-    def again(self, slots: dict[int, Slot]) -> list[int]:
-        """Fast anomalies are soon gone, so that they come twice."""
-        step = 1 if self.early else -1
-        return [n for n in (0, 3 * step) if n in slots]
-
     def appearance(self, slots: dict[int, Slot]):
         role = tuple(ODD)[self.variant % len(ODD)]
         slots[0] = replace(slots[0], role=role, kind="appearance", does=role)
 
+    def twice(self, slot: Slot) -> tuple[Slot, ...]:
+        """What is fast is soon gone: two in a row, where the video has room for them."""
+        crossing = 2 * self.edge(slot.depth) / slot.speed * FPS
+        if 1.6 * crossing > 0.6 * self.length:
+            return (slot,)
+        middle = min(max(slot.when, 0.25 * self.length), 0.75 * self.length)
+        return tuple(replace(slot, when=middle + by * crossing) for by in (-0.3, 0.3))
+
     def motion(self, slots: dict[int, Slot]):
-        """Two who run, one after the other, where one person would have walked."""
-        walk, speed = slots[0], float(self.traffic.uniform(*SPEED["runner"]))
-        run = replace(walk, role="runner", speed=speed, kind="motion", does="runner")
-        middle = min(max(walk.when, 0.25 * self.length), 0.75 * self.length)
-        apart = 0.6 * self.edge(run.depth) / speed * FPS
-        slots[0] = replace(run, when=middle - apart)
-        slots[max(slots) + 1] = replace(run, when=middle + apart)
+        """Somebody runs where a person would have walked."""
+        run = replace(slots.pop(0), role="runner", speed=self.speed("runner"))
+        run = replace(run, kind="motion", does="runner")
+        slots |= {max(slots) + i: slot for i, slot in enumerate(self.twice(run), 1)}
 
     def joint(self, slots: dict[int, Slot]):
         """A walker's look at a cyclist's speed, or the reverse, where both are everyday sights."""
-        gliding = slots[0].role == "cyclist"
-        role = "walker" if gliding else "cyclist"
-        for n in self.again(slots) if gliding else [0]:
+        role = "walker" if slots[0].role == "cyclist" else "cyclist"
+        step = 3 if self.early else -3  # what is fast is soon gone, and comes again
+        again = role == "walker" and self.length >= 100 and self.camera.stretch < 1.5
+        for n in (0, step) if again else (0,):
             slots[n] = replace(slots[n], role=role, kind="joint", does=role)
 
     def direction(self, slots: dict[int, Slot]):
@@ -292,8 +302,10 @@ class Director:
 
     def interaction(self, slots: dict[int, Slot]):
         """Two people meet, circle or push each other at walking speed, and go their ways."""
-        left, right = replace(slots.pop(0), direction=1), slots.pop(1)
-        right = replace(right, direction=-1, depth=left.depth, when=left.when)
+        one, other = slots.pop(0), slots.pop(1 if self.early else -1)
+        middle = min(max((one.when + other.when) / 2, 0.25 * self.length), 0.75 * self.length)
+        left = replace(one, direction=1, when=middle)
+        right = replace(left, direction=-1, speed=other.speed)
         does = ("circling", "scuffle")[self.variant % 2]
         x = float(self.traffic.uniform(-0.45, 0.45)) * self.edge(left.depth)
         lasts = float(self.traffic.uniform(0.3, 0.4)) * self.length
