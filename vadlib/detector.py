@@ -21,6 +21,7 @@ class Scores:
     index    (N,) int, strictly increasing: the frame that each score speaks for
     heatmap  (N, h, w) float32, where in the frame; None where the method does not localise
     terms    parts of the score by name, each (N,): a method's branches, for ablations
+    facts    what else was measured at each frame, each (N,), such as memory items used
 
     Raises VadError for lengths that differ, NaN, or an index that does not increase.
     """
@@ -30,9 +31,10 @@ class Scores:
     index: np.ndarray
     heatmap: np.ndarray | None = None
     terms: dict[str, np.ndarray] = field(default_factory=dict)
+    facts: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
-        parts = {"index": self.index, "heatmap": self.heatmap, **self.terms}
+        parts = {"index": self.index, "heatmap": self.heatmap, **self.terms, **self.facts}
         for name, part in parts.items():
             if part is not None and len(part) != len(self.frame):
                 raise VadError(

@@ -1,0 +1,171 @@
+"""The command line: `vadlib data | fit | score | reproduce | status` (also `python -m vadlib`)."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+
+from vadlib.errors import VadError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; 0 when it did its work, 2 with one line on what to mend when it could not."""
+    options = parser().parse_args(argv)
+    try:
+        options.run(options)
+    except VadError as error:
+        print(f"vadlib: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `vadlib status | head`
+        sys.stderr.close()
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser("vadlib", description="Video anomaly detection, reproduced.")
+    commands = top.add_subparsers(required=True, metavar="command")
+
+    def command(name: str, run, help: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=help, description=help)
+        made.set_defaults(run=run)
+        return made
+
+    one = command("data", data, "download data sets, or list what is here")
+    one.add_argument("names", nargs="*", help="which; all that can be had when none is named")
+    one.add_argument("--list", action="store_true", help="list what is here, download nothing")
+
+    one = command("fit", fit, "train a method on a data set and keep its checkpoint")
+    one.add_argument("method")
+    one.add_argument("--data", default="plaza", help="plaza, ped1, ped2, avenue, shanghaitech")
+    _common(one)
+    one.add_argument("--folder", type=Path, help="keep progress here, and resume from it")
+    one.add_argument("--out", type=Path, required=True, help="the checkpoint to write")
+    one.add_argument("--epochs", type=float, help="other than the profile's")
+
+    one = command("score", score, "score video files frame by frame")
+    one.add_argument("method")
+    one.add_argument("videos", nargs="+", type=Path, help="video files")
+    one.add_argument("--checkpoint", type=Path, help="made by `vadlib fit`; baselines need none")
+    one.add_argument("--size", type=_size, default=(128, 192), help="HEIGHTxWIDTH, 128x192")
+    one.add_argument("--device", default="auto")
+    one.add_argument("--out", type=Path, help="a CSV file; standard output when not given")
+
+    one = command("reproduce", reproduce, "run an experiment, and write or confirm its record")
+    one.add_argument("name", help="an experiment, such as maam-ped2-standard")
+    one.add_argument("--profile", help="in place of the last part of the name")
+    one.add_argument("--seed", type=int, nargs="+", help="the experiment's own when not given")
+    one.add_argument("--device", default="auto")
+    one.add_argument(
+        "--confirm", action="store_true", help="run one seed; mark the record if it agrees"
+    )
+
+    one = command("status", status, "list the records: what was measured, and what is stale")
+    one.add_argument("--json", action="store_true", help="every number, as JSON")
+    return top
+
+
+def _common(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--profile", default="smoke", help="smoke, standard or full")
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        height, width = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH") from None
+    return height, width
+
+
+def data(options: argparse.Namespace) -> None:
+    from vadlib.data import NAMES, available, fetch
+
+    if options.list:
+        for name in NAMES:
+            print(f"{name:14} {'here' if available(name) else 'not here'}")
+        return
+    for name in options.names or sorted(fetch.manifest()):
+        print(f"{name}: {fetch.fetch(name)}")
+
+
+def fit(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    from vadlib import experiments as ex
+
+    if options.method in ex.BASELINES:
+        raise VadError(f"{options.method} is untrained", "Use `vadlib score` right away.")
+    overrides = {}
+    if options.epochs is not None:
+        overrides["train"] = replace(ex.maam_config(options.profile).train, epochs=options.epochs)
+    exp = ex.Experiment("fit", options.method, options.data, options.profile, config=overrides)
+    model = exp.detector(options.seed, options.device)
+    history = model.fit(exp.load("train"), folder=options.folder)  # type: ignore[call-arg]
+    ex.save_checkpoint(options.out, model, exp, "", history)  # type: ignore[arg-type]
+    print(f"{options.out}: {history.samples} frames in {history.seconds:.0f} s")
+
+
+def score(options: argparse.Namespace) -> None:
+    from vadlib import experiments as ex
+    from vadlib.data import video
+    from vadlib.models import BASELINES, detector
+
+    if options.method in BASELINES:
+        model = detector(options.method)
+    elif options.checkpoint is None:
+        raise VadError(f"{options.method} needs --checkpoint", "Make one with `vadlib fit`.")
+    else:
+        model = ex.from_checkpoint(options.method, options.checkpoint, options.device)
+    out = open(options.out, "w", newline="") if options.out else sys.stdout  # noqa: SIM115
+    try:
+        table = csv.writer(out)
+        table.writerow(["video", "frame", "score"])
+        for path in options.videos:
+            scores = model.score(video.read(path, size=options.size))
+            rows = zip(scores.index, scores.frame, strict=True)
+            table.writerows([scores.video, int(i), f"{s:.6g}"] for i, s in rows)
+    finally:
+        if options.out:
+            out.close()
+
+
+def reproduce(options: argparse.Namespace) -> None:
+    from vadlib import experiments as ex
+
+    exp = ex.experiment(options.name, options.profile)
+    if options.confirm:
+        seed = options.seed[0] if options.seed else exp.seeds[0]
+        ex.confirm(exp.name, seed, options.device)
+        print(f"{exp.name}: seed {seed} agrees; the record is confirmed at today's code")
+        return
+    record = ex.reproduce(exp.name, options.seed, options.device)
+    for row in record["results"]:
+        spread = f" ± {100 * row['sd']:.1f}" if row["sd"] is not None else ""
+        value = f"{100 * row['mean']:.1f}{spread}"
+        print(f"{row['protocol']:18} {row['metric']:22} {row['term']:10} {value}")
+
+
+def status(options: argparse.Namespace) -> None:
+    from vadlib import experiments as ex
+
+    found = ex.records()
+    if options.json:
+        shared = ("name", "method", "data", "profile", "seeds", "stale")
+        rows = [{k: r[k] for k in shared} | result for r in found for result in r["results"]]
+        print(json.dumps(rows, indent=1))
+        return
+    if not found:
+        print("No records yet. The experiments are:", *ex.EXPERIMENTS, sep="\n  ")
+    for record in found:
+        best = next(r for r in record["results"] if ex.is_headline(r))
+        seeds = f"{len(record['seeds'])} seed{'s' * (len(record['seeds']) > 1)}"
+        state = "stale" if record["stale"] else "current"
+        print(f"{record['name']:32} {100 * best['mean']:5.1f}  {seeds:8} {state}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Protocols: every number that a record holds, and exactly how it is made from scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vadlib import metrics, score
+from vadlib.data.base import Video
+from vadlib.detector import Detector, Scores
+
+# Each protocol is one choice of normalisation, smoothing and averaging. "headline" comes first in
+# every table: nothing in it looks at a test video's future, or at its labels.
+PROTOCOLS: dict[str, dict[str, Any]] = {
+    "headline": {"average": "micro", "normalise": "none", "smooth": "none"},
+    "per-video min-max": {"average": "micro", "normalise": "per_video", "smooth": "none"},
+    "gaussian 5": {"average": "micro", "normalise": "none", "smooth": "gaussian, sigma 5"},
+    "macro": {"average": "macro", "normalise": "none", "smooth": "none", "single_class": "skip"},
+    "macro padded": {
+        "average": "macro",
+        "normalise": "per_video",
+        "smooth": "none",
+        "single_class": "pad",
+    },
+}
+Row = dict[str, Any]
+
+
+def apply(protocol: dict[str, Any], scores: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Scores, one array a video, as a protocol wants them: normalised, then smoothed."""
+    out = score.normalise(scores, protocol["normalise"])
+    return score.smooth(out, "gaussian", 5) if protocol["smooth"] != "none" else out
+
+
+def frame_rows(
+    scores: Sequence[np.ndarray], labels: Sequence[np.ndarray], term: str, names: Sequence[str]
+) -> list[Row]:
+    """AUC under each named protocol, and the EER under the headline."""
+    rows = []
+    for name in names:
+        protocol = PROTOCOLS[name]
+        value = metrics.frame_auc(
+            apply(protocol, scores),
+            labels,
+            average=protocol["average"],
+            single_class=protocol.get("single_class", "skip"),
+        )
+        rows.append({"protocol": name, "metric": "auc", "term": term, "value": value})
+    if "headline" in names:
+        value = metrics.eer(list(scores), list(labels))
+        rows.append({"protocol": "headline", "metric": "eer", "term": term, "value": value})
+    return rows
+
+
+def localisation_rows(heat: list[np.ndarray], masks: list[np.ndarray]) -> list[Row]:
+    """Where, not only when: pixel AUC in both of its meanings, RBDC and TBDC."""
+    found = metrics.detections(heat, masks)
+    values = {
+        "pixel auc": metrics.pixel_auc(heat, masks, "pixel"),
+        "pixel auc, 40 % rule": metrics.pixel_auc(heat, masks, "ucsd40"),
+        "rbdc": found.rbdc,
+        "tbdc": found.tbdc,
+    }
+    return [
+        {"protocol": "headline", "metric": metric, "term": "score", "value": value}
+        for metric, value in values.items()
+    ]
+
+
+def kind_rows(scores: list[Scores], videos: list[Video], term: str = "score") -> list[Row]:
+    """Plaza only: the AUC against each kind of anomaly, over the videos that hold it."""
+    kinds = sorted({str(k) for v in videos for k in v.truth.get("kind", []) if k})
+    rows = []
+    for kind in kinds:
+        pairs = [(s, v) for s, v in zip(scores, videos, strict=True) if kind in v.truth["kind"]]
+        value = metrics.frame_auc([s.frame for s, _ in pairs], [s.labels(v) for s, v in pairs])
+        rows.append(
+            {"protocol": "headline", "metric": f"auc, {kind}", "term": term, "value": value}
+        )
+    return rows
+
+
+def evaluate(detector: Detector, videos: list[Video]) -> list[Row]:
+    """Score videos, and return every number about them: protocol, metric, term, value.
+
+    The score itself (term "score") is measured under every protocol, its parts (`Scores.terms`)
+    under the headline, its facts as means. Values are fractions in 0..1.
+    Raises VadError for videos without labels.
+    """
+    scores = [detector.score(v) for v in videos]
+    labels = [s.labels(v) for s, v in zip(scores, videos, strict=True)]
+    rows = frame_rows([s.frame for s in scores], labels, "score", list(PROTOCOLS))
+    for term in scores[0].terms:
+        rows += frame_rows([s.terms[term] for s in scores], labels, term, ["headline"])
+    if all(s.heatmap is not None for s in scores) and all(v.masks is not None for v in videos):
+        heat = [np.asarray(s.heatmap) for s in scores]
+        rows += localisation_rows(heat, [s.masks(v) for s, v in zip(scores, videos, strict=True)])
+    for fact in scores[0].facts:
+        value = float(np.concatenate([s.facts[fact] for s in scores]).mean())
+        rows.append({"protocol": "headline", "metric": fact, "term": "score", "value": value})
+    return rows + kind_rows(scores, videos)

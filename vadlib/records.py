@@ -1,0 +1,90 @@
+"""Records: the JSON that every number on every page comes from, and where it came from."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vadlib.data.store import home
+from vadlib.errors import VadError
+
+NEEDED = ("name", "method", "data", "profile", "seeds", "results", "stamp", "confirmed")
+
+
+def results_folder() -> Path:
+    return home() / "data" / "results"
+
+
+def read_records(folder: Path | None = None) -> list[dict[str, Any]]:
+    """All records of a folder, by name, each with its "path".
+
+    Raises VadError naming a file that is no record.
+    """
+    found = []
+    for path in sorted((folder or results_folder()).glob("*.json")):
+        if path.name == "chapters.json":  # the chapters' times, not a record
+            continue
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            missing = [key for key in NEEDED if key not in record]
+        except ValueError as error:
+            raise VadError(f"{path} is not JSON ({error})", "Restore it with git.") from error
+        if missing:
+            raise VadError(f"{path} lacks {', '.join(missing)}", "Restore it with git.")
+        found.append(record | {"path": str(path)})
+    return found
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The same row of several seeds as one: the values, their mean and sample deviation."""
+    values = [row["value"] for row in rows]
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    shown = {k: rows[0][k] for k in ("protocol", "metric", "term")}
+    return shown | {"values": values, "mean": float(np.mean(values)), "sd": sd}
+
+
+def write_record(record: dict[str, Any]) -> Path:
+    path = results_folder() / f"{record['name']}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    kept = {k: v for k, v in record.items() if k not in ("stale", "path")}
+    part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, path)
+    return path
+
+
+def commit() -> str:
+    """The commit that is checked out, with "+" where files differ from it; "" outside git."""
+    try:
+        run = lambda *a: subprocess.run(  # noqa: E731
+            ["git", "-C", str(home()), *a], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        dirty = run("status", "--porcelain", "--untracked-files=no", "--", "vadlib")
+        return run("rev-parse", "HEAD") + ("+" if dirty else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def versions() -> dict[str, str]:
+    names = ("torch", "numpy", "opencv-python-headless", "scikit-learn", "lightning")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def device_name() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
