@@ -36,7 +36,8 @@ def book(tmp_path):
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: 01_tiny\n")
     shutil.copy(ROOT / "_config.yml", tmp_path)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
+    for folder in ("_ext", "_static"):
+        shutil.copytree(ROOT / "book" / folder, tmp_path / "book" / folder)
     shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
     chapter(tmp_path)
     return tmp_path
@@ -104,6 +105,14 @@ def test_a_failing_cell_is_shown_and_the_rest_is_tried(book, capfd):
     assert re.search(r"01_tiny +done", said), "the other chapter was tried"
     assert "1 of 2 chapters failed: 02_bad" in said
     assert not (book / "_build/html").exists()
+
+
+def test_a_figure_that_is_promised_must_be_shown(book, capfd):
+    cells = [("p", *HEAD), ("fig", "x = 1", {"mystnb": {"image": {"alt": "A line"}}})]
+    write(book / "book" / "01_tiny.ipynb", cells)
+    assert run(book, "--no-html") == 1
+    said = capfd.readouterr().out
+    assert "cell `fig` failed" in said and "promise a figure" in said
 
 
 def test_a_kernel_that_dies_is_reported_with_its_cell(book, capfd):

@@ -228,8 +228,10 @@ def build(root: Path, found: dict[str, Path], folder: Path) -> int:
     built = [name for name in found if (html / f"{name}.html").exists()]
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text())
     notes = [x for x in text.splitlines() if re.search(r"\b(WARNING|ERROR|CRITICAL|Error):", x)]
-    print("\n".join(notes).replace(f"{stage}/", "book/"), end="\n" if notes else "")
-    if code or len(built) != len(found):
+    failed = code or len(built) != len(found)
+    said = notes or (text.splitlines()[-20:] if failed else [])
+    print("\n".join(said).replace(f"{stage}/", "book/"), end="\n" if said else "")
+    if failed:
         print(f"The build failed: {len(built)} of {len(found)} pages, {len(notes)} warnings.")
         print(f"All that Jupyter Book said is in {log.relative_to(root)}")
         return 1

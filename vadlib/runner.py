@@ -129,10 +129,7 @@ def run(
     watch = Watch(tick)
     with watch:
         executed = execute(path, partial, parameters, root)
-    done = sum(c.execution_count is not None for c in code_cells(executed))
-    if done != len(code_cells(executed)):
-        total = len(code_cells(executed))
-        raise ChapterFailed(f"{path.stem}: only {done} of {total} code cells were executed")
+    check_complete(path, executed)
     stamp = {"key": key, "seconds": round(watch.seconds, 1), "peak_mb": round(watch.peak_mb)}
     executed.metadata["vadlib"] = stamp | {"parameters": parameters}
     nbformat.write(executed, partial)
@@ -164,6 +161,17 @@ def execute(path: Path, partial: Path, parameters: dict, root: Path) -> nbformat
         running = [c.source for c in cells if c.metadata.get("papermill", {}).get("start_time")]
         trace = "The kernel died. Most often memory ran out; it may also be a crash in native code."
         raise ChapterFailed(failure(path, running[-1] if running else "", trace)) from None
+
+
+def check_complete(path: Path, executed: nbformat.NotebookNode) -> None:
+    """Raises ChapterFailed when a cell did not run, or shows nothing where a figure belongs."""
+    for cell in code_cells(executed):
+        if cell.execution_count is None:
+            raise ChapterFailed(failure(path, cell.source, "The cell was not executed."))
+        shown = any(o.output_type in ("display_data", "execute_result") for o in cell.outputs)
+        if cell.metadata.get("mystnb", {}).keys() & {"image", "figure"} and not shown:
+            why = "The cell's metadata promise a figure, and it showed none."
+            raise ChapterFailed(failure(path, cell.source, why))
 
 
 def failure(path: Path, source: str, trace: str) -> str:
