@@ -321,6 +321,20 @@ def test_mask_tracks_follow_what_overlaps():
     assert len(table) == 6 and len(np.unique(table[:, 1])) == 4
 
 
+def test_box_tracks_keep_identities():
+    boxes = np.full((3, 2, 4), np.nan, np.float32)
+    boxes[0, 0], boxes[2, 0], boxes[1, 1] = (0, 0, 2, 2), (4, 0, 6, 2), (1, 1, 3, 4)
+    abnormal = np.array([[True, False], [True, True], [True, False]])
+    # Object 0 is abnormal throughout and out of sight in frame 1; object 1 in frame 1 alone.
+    assert metrics.box_tracks(boxes, abnormal).tolist() == [
+        [0, 0, 0, 0, 2, 2],
+        [1, 1, 1, 1, 3, 4],
+        [2, 0, 4, 0, 6, 2],
+    ]
+    with pytest.raises(VadError, match="shape"):
+        metrics.box_tracks(boxes, abnormal.T)
+
+
 def test_a_region_that_splits_hands_its_track_to_the_larger_part():
     mask = np.zeros((2, 3, 9), bool)
     mask[0, 1, :] = True

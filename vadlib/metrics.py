@@ -249,6 +249,25 @@ def mask_tracks(mask: np.ndarray) -> np.ndarray:
     return np.stack([frame, track, x, y, x + width, y + height], axis=1)[1:]  # 0 is background
 
 
+def box_tracks(boxes: np.ndarray, abnormal: np.ndarray) -> np.ndarray:
+    """True regions and tracks of one video from the boxes of its objects, such as Plaza's truth.
+
+    Better than `mask_tracks` where identities are known: an object that a lamp post cuts in two
+    stays one region, and one that vanishes behind a tree keeps its track.
+    boxes     (T, N, 4) x0, y0, x1, y1 of N objects, NaN where one is not seen
+    abnormal  (T, N) bool, when each is abnormal
+    Returns (R, 6) int, as `mask_tracks`. Raises VadError for shapes that do not fit.
+    """
+    boxes, abnormal = np.asarray(boxes), np.asarray(abnormal, bool)
+    if boxes.shape != (*abnormal.shape, 4):
+        raise VadError(
+            f"boxes of shape {boxes.shape} for abnormal of shape {abnormal.shape}",
+            "Give (T, N, 4) boxes and (T, N) flags.",
+        )
+    frame, track = np.nonzero(abnormal & np.isfinite(boxes).all(-1))
+    return np.column_stack([frame, track, boxes[frame, track].astype(int)])
+
+
 class _Scene:
     """Heat and true regions of one video, laid out so that matching is array arithmetic."""
 
