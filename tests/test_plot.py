@@ -76,6 +76,13 @@ def test_figures_use_the_axes_they_are_given_and_leave_the_style_alone():
     assert len(plt.get_fignums()) == 1 and dict(mpl.rcParams) == before
 
 
+def test_a_backend_that_wakes_up_inside_a_figure_keeps_its_settings(monkeypatch):
+    """Jupyter's does so at the first figure; without them no later figure would be shown."""
+    monkeypatch.setitem(mpl.rcParams, "interactive", False)
+    plot._styled(lambda: mpl.rcParams.update(interactive=True))()
+    assert mpl.rcParams["interactive"]
+
+
 def test_text_is_readable_and_the_ground_is_white():
     sizes = [
         v for k, v in plot.STYLE.items() if k.endswith(("size", "fontsize")) and "fig" not in k

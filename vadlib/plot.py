@@ -43,7 +43,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 ABNORMAL = "#F4C7AB"  # the band behind abnormal frames
 OUTLINE = "#00E5FF"  # the edge of a mask: bright on grey, and far from every colour of heat
-WIDTH = 7.0  # inches; 700 pixels on the page
+WIDTH = 6.5  # inches; as wide as the page's column, so that 9 points are 9 points
 STYLE: dict[Any, Any] = {
     "figure.dpi": 130,
     "figure.figsize": (WIDTH, 3.2),
@@ -78,8 +78,14 @@ def style() -> None:
 def _styled(draw: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(draw)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        with mpl.rc_context(STYLE):
+        # Not rc_context: it would also undo what a notebook sets as its backend first wakes here,
+        # and then no later figure would be shown.
+        before = {name: mpl.rcParams[name] for name in STYLE}
+        mpl.rcParams.update(STYLE)
+        try:
             return draw(*args, **kwargs)
+        finally:
+            mpl.rcParams.update(before)
 
     return wrapped
 
