@@ -19,8 +19,10 @@ import numpy as np
 from vadlib.data.base import Video
 from vadlib.data.plaza_draw import Cast, render
 from vadlib.data.plaza_scene import LAYOUT, Camera
-from vadlib.data.plaza_traffic import FPS, Actor, Director
+from vadlib.data.plaza_traffic import FPS, SPEED, Actor, Director
 from vadlib.errors import VadError
+
+__all__ = ["FPS", "KINDS", "LAYOUT", "SPEED", "VERSION", "Camera", "videos"]
 
 KINDS = ("appearance", "motion", "joint", "direction", "place", "interaction")
 VERSION = 1  # raised whenever a pixel or a label changes
@@ -111,9 +113,10 @@ def _check(split: str, count, length: int, size, kinds) -> None:
     if length < SHORTEST:
         raise VadError(f"length is {length}", f"A video needs at least {SHORTEST} frames.")
     if min(size) < SMALLEST:
-        raise VadError(
-            f"size is {tuple(size)}", f"A frame needs at least {SMALLEST} pixels a side."
-        )
+        remedy = f"A frame needs at least {SMALLEST} pixels a side."
+        raise VadError(f"size is {tuple(size)}", remedy)
+    if not 0.5 <= size[1] / size[0] <= 3:
+        raise VadError(f"size is {tuple(size)}", "A frame is half to three times as wide as high.")
 
 
 def videos(
@@ -128,7 +131,7 @@ def videos(
 
     split   "train": normal life only; "test": video i shows the anomaly kinds[i % len(kinds)]
             in one or two intervals, and normal life in the rest
-    length  frames in a video, at least 40; size: (H, W), at least 32 each
+    length  frames in a video, at least 40; size: (H, W), at least 32 each, W/H in 0.5 .. 3
     seed    same seed, same frames; video i does not depend on `count`
 
     Frames are (T, H, W, 3) uint8 RGB. A frame's label is 1 if and only if its mask is not empty.
@@ -141,7 +144,7 @@ def videos(
       abnormal  (T, N) bool
       captions  T sentences
 
-    Raises VadError for an unknown split or kind, count < 1, or too small a size or length.
+    Raises VadError for an unknown split or kind, count < 1, or a size or length out of bounds.
     """
     _check(split, count, length, size, kinds)
     count = count or (10 if split == "train" else 12)

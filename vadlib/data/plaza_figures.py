@@ -172,34 +172,32 @@ def walker(figure: Figure, look: Look, phase: np.ndarray, swing, run: bool = Fal
 
 def cyclist(figure: Figure, look: Look, phase: np.ndarray):
     """A person on a bicycle. phase: (n,) radians of the pedals."""
-    paint, at = darker(look.trousers, 1.4), figure.at
-    crank = (0.05, 0.3)
-    pedals = [
-        (crank[0] + 0.17 * np.sin(p), crank[1] - 0.17 * np.cos(p)) for p in (phase, phase + np.pi)
-    ]
+    paint = darker(look.trousers, 1.4)
 
-    def leg(pedal, near: float, colour: Colour):
-        knee = (0.5 * (pedal[0] - 0.18) + 0.26, 0.5 * (pedal[1] + 0.95) + 0.1)
-        figure.limb(colour, 0.14, at(-0.18, near, 0.95), at(*_mid(knee, near)))
-        figure.limb(colour, 0.11, at(*_mid(knee, near)), at(*_mid(pedal, near)))
-        figure.limb((44, 38, 36), 0.09, at(*_mid(pedal, near)), at(pedal[0] + 0.12, near, pedal[1]))
+    def at(forward, up, near=0.0):
+        return figure.at(forward, near, up)
 
+    def leg(angle: np.ndarray, near: float, colour: Colour):
+        x, y = 0.05 + 0.17 * np.sin(angle), 0.3 - 0.17 * np.cos(angle)
+        hip, foot = at(-0.18, 0.95, near), at(x, y, near)
+        knee = at(0.5 * (x - 0.18) + 0.26, 0.5 * (y + 0.95) + 0.1, near)
+        figure.limb(colour, 0.14, hip, knee)
+        figure.limb(colour, 0.11, knee, foot)
+        figure.limb((44, 38, 36), 0.09, foot, at(x + 0.12, y, near))
+
+    rear, front, bars = at(-0.52, 0.34), at(0.55, 0.34), at(0.42, 0.82)
     figure.wheel(-0.52, 0.34, 0.05)
     figure.wheel(0.55, 0.34, 0.05)
-    leg(pedals[1], -0.1, darker(look.trousers))
-    figure.limb(paint, 0.06, at(-0.52, 0, 0.34), at(*_mid(crank, 0)), at(0.42, 0, 0.82))
-    figure.limb(paint, 0.06, at(-0.52, 0, 0.34), at(-0.2, 0, 0.86), at(0.42, 0, 0.82))
-    figure.limb(paint, 0.05, at(0.55, 0, 0.34), at(0.42, 0, 1.02))
-    leg(pedals[0], 0.1, look.trousers)
-    shoulder = at(0.2, 0, 1.42)
-    figure.limb(look.coat, 0.32 * look.girth, at(-0.14, 0, 1.05), at(0.1, 0, 1.34))
-    figure.limb(darker(look.coat, 0.88), 0.11, shoulder, at(0.32, 0.15, 1.16), at(0.48, 0.15, 1.06))
-    figure.limb(look.skin, 0.23, at(0.3, 0, 1.62))
-    figure.limb(look.hair, 0.19, at(0.25, 0, 1.68))
-
-
-def _mid(point, near: float) -> tuple:
-    return point[0], near, point[1]
+    leg(phase + np.pi, -0.1, darker(look.trousers))
+    figure.limb(paint, 0.06, rear, at(0.05, 0.3), bars)
+    figure.limb(paint, 0.06, rear, at(-0.2, 0.86), bars)
+    figure.limb(paint, 0.05, front, at(0.42, 1.02))
+    leg(phase, 0.1, look.trousers)
+    figure.limb(look.coat, 0.32 * look.girth, at(-0.14, 1.05), at(0.1, 1.34))
+    sleeve = at(0.2, 1.42), at(0.32, 1.16, 0.15), at(0.48, 1.06, 0.15)
+    figure.limb(darker(look.coat, 0.88), 0.11, *sleeve)
+    figure.limb(look.skin, 0.23, at(0.3, 1.62))
+    figure.limb(look.hair, 0.19, at(0.25, 1.68))
 
 
 def robot(figure: Figure, look: Look, phase: np.ndarray):
