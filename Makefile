@@ -6,11 +6,15 @@ PORT    ?= 8000
 PYTHON  ?= python3
 PY      := .venv/bin/python
 
-known   := PROFILE% SEED% DEVICE% PORT% PYTHON% ONLY% FRESH% NAME% RECORD_TIMES% STRICT_RECORDS% CONFIRM%
+known   := $(addsuffix =%,PROFILE SEED DEVICE PORT PYTHON ONLY FRESH NAME CONFIRM RECORD_TIMES \
+             STRICT_RECORDS)
 unknown := $(filter-out $(known),$(MAKEOVERRIDES))
 ifneq ($(unknown),)
 $(error unknown setting $(unknown); `make help` lists those that exist)
 endif
+
+# $(call given,NAME,--option): the option, where NAME was set by the caller and not by default
+given = $(if $(filter command environment,$(origin $1)),$2 $($1))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book test lint reproduce data serve clean
@@ -21,7 +25,7 @@ help:
 	@echo "                  ONLY=07_maam_net  FRESH=1 (run again what has not changed)"
 	@echo "make test       run the tests"
 	@echo "make lint       ruff (check, format) and pyright"
-	@echo "make reproduce  run an experiment again: NAME=... PROFILE=standard SEED=0"
+	@echo "make reproduce  run an experiment: NAME=maam-ped2-standard (PROFILE= SEED= CONFIRM=1)"
 	@echo "make data       download the data sets"
 	@echo "make serve      show the built book at http://localhost:8000 (PORT=)"
 	@echo "make clean      remove everything that was built (keeps .venv and data)"
@@ -52,7 +56,8 @@ lint: setup
 
 reproduce: setup
 	@$(if $(NAME),,echo "Say which: make reproduce NAME=...; the names are:"; $(PY) -m vadlib status; exit 2)
-	@$(PY) -m vadlib reproduce $(NAME) --profile $(PROFILE) --seed $(SEED) --device $(DEVICE)
+	@$(PY) -m vadlib reproduce $(NAME) $(call given,PROFILE,--profile) $(call given,SEED,--seed) \
+	  --device $(DEVICE) $(if $(CONFIRM),--confirm)
 
 data: setup
 	@$(PY) -m vadlib data

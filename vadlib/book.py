@@ -255,16 +255,14 @@ def records_table(
 
     rows, columns  keys of `results`
     where          as for `results`, e.g. method="maam", data="ped2"
-    Returns a pandas Styler; a one-line text where no record matches.
+    Returns a pandas Styler; where no record matches, says so and returns None.
     """
     import pandas as pd
 
     found = results(**where)
     if not found:
         what = ", ".join(f"{k} {v}" for k, v in where.items()) or "anything"
-        return pd.DataFrame(
-            {"records": [f"none yet for {what}; see `make reproduce`"]}
-        ).style.hide()
+        return md(f"There are no records yet for {what}; `make reproduce` makes them.")
     frame = pd.DataFrame([row | {"text": value_text(row)} for row in found])
     table = frame.pivot_table("text", list(rows), list(columns), "first", sort=False).fillna("")
     note = "Rates in percent; mean ± standard deviation over seeds."
