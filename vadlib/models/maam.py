@@ -310,7 +310,7 @@ class MAAM(Detector):
             "balanced": pool(fuse(app, mot, self.balanced_psi), c.pool),
             "app mean": means[0],
             "mot mean": means[1],
-            "mean": fuse(*means, self.psi),
+            "mean": fuse(means[0], means[1], self.psi),
         }
         return Scores(
             video.name,

@@ -1,0 +1,235 @@
+"""MAAM-Net: the paper's numbers that can be counted, its equations, and its switches."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from vadlib import motion
+from vadlib.data.base import Video
+from vadlib.errors import VadError
+from vadlib.models import detector
+from vadlib.models.maam import (
+    MAAM,
+    PAPER_PSI,
+    MAAMConfig,
+    MAAMNet,
+    Output,
+    fuse,
+    latent_loss,
+    loss_psi,
+    losses,
+    to_input,
+)
+from vadlib.score import pool, pscd
+from vadlib.train import TrainConfig
+
+SMALL = MAAMConfig(
+    width=4, items=20, patch=(8, 6), train=TrainConfig(epochs=1, batch_size=4, lr=2e-3)
+)
+
+
+@pytest.fixture(scope="module")
+def videos():
+    """Two videos of a square that walks over a still texture."""
+    rng = np.random.default_rng(0)
+    made = []
+    for name in ("a", "b"):
+        frames = np.repeat(rng.integers(60, 120, (1, 33, 47, 1), dtype=np.uint8), 9, 0)
+        for t in range(9):
+            frames[t, 10:18, 3 + 3 * t : 11 + 3 * t] = 220
+        masks = frames[..., 0] == 220
+        labels = (np.arange(9) >= 5).astype(np.uint8)
+        masks[labels == 0] = False
+        made.append(Video(name, frames, labels, masks, key=f"test-maam-{name}"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def trained(videos):
+    model = MAAM(SMALL, "cpu")
+    return model, model.fit(videos, progress=False)
+
+
+# counted against the paper
+
+
+@pytest.mark.parametrize(
+    "items,channels,expected",
+    [(500, 3, 8_453_061), (2000, 3, 9_221_061), (500, 1, 8_450_755), (2000, 1, 9_218_755)],
+)
+def test_parameters_are_the_papers(items, channels, expected):
+    net = MAAMNet(memory_items=items, in_channels=channels)
+    assert sum(p.numel() for p in net.parameters() if p.requires_grad) == expected
+
+
+def test_parts_have_their_share_of_the_parameters():
+    net = MAAMNet()
+    count = {name: sum(p.numel() for p in part.parameters()) for name, part in net.named_children()}
+    assert count == {
+        "encoder": 3_913_728,
+        "memory": 500 * 512,
+        "appearance": 2_141_955,
+        "motion": 2_141_378,
+    }
+
+
+@pytest.mark.parametrize("size", [(240, 360), (128, 192), (37, 51), (16, 17), (1, 1)])
+def test_any_input_size(size):
+    net = MAAMNet(10, width=2).eval()
+    out = net(torch.zeros(1, 3, *size))
+    assert out.frame.shape == (1, 3, *size) and out.flow.shape == (1, 2, *size)
+    assert out.z.shape[2:] == tuple(math.ceil(s / 16) for s in size)
+
+
+def test_what_the_decoders_see_comes_through_the_memory():
+    """Replace the items, and both outputs change; a net without memory has no weights."""
+    net, x = MAAMNet(10, width=2).eval(), torch.rand(1, 3, 32, 32)
+    before = net(x)
+    with torch.no_grad():
+        net.memory.items.zero_()
+    after = net(x)
+    assert not torch.allclose(before.frame, after.frame)
+    assert not torch.allclose(before.flow, after.flow)
+    torch.testing.assert_close(after.z_hat, torch.zeros_like(after.z_hat))
+    assert MAAMNet(0, width=2)(x).weights is None
+
+
+@pytest.mark.parametrize("memory", [{}, {"read": "concat"}, {"similarity": "dot"}, None])
+def test_gradients_reach_every_parameter(memory):
+    net = MAAMNet(10 if memory is not None else 0, width=2, **(memory or {}))
+    x, flow = torch.rand(4, 3, 32, 48) * 2 - 1, torch.rand(4, 2, 32, 48)
+    losses(net(x), x, flow, MAAMConfig())["total"].backward()
+    for name, p in net.named_parameters():
+        assert p.grad is not None and torch.isfinite(p.grad).all(), name
+    assert net.encoder.blocks[0][0].weight.grad.abs().sum() > 0
+
+
+# equations
+
+
+def test_losses_by_plain_arithmetic():
+    torch.manual_seed(0)
+    frames, flow = torch.randn(2, 3, 4, 4), torch.randn(2, 2, 4, 4)
+    z, z_hat = torch.randn(2, 8, 1, 1), torch.randn(2, 8, 1, 1)
+    w = torch.rand(2, 5).softmax(1)
+    out = Output(torch.randn(2, 3, 4, 4), torch.randn(2, 2, 4, 4), z, z_hat, w)
+    terms = losses(out, frames, flow, MAAMConfig())
+    app = ((out.frame - frames) ** 2).sum() / frames.numel()
+    mot = (out.flow - flow).abs().sum() / flow.numel()
+    spa = sum(-v * math.log(v) for row in w.tolist() for v in row) / 2
+    lat = 0.0
+    for a, b in zip(z_hat.flatten(1), z.flatten(1), strict=True):
+        cosine = (a @ b / (a.norm() * b.norm())).item()
+        lat += max(abs(cosine) - 0.1, 0) / 2
+    expected = {"app": app, "mot": mot, "spa": spa, "lat": lat}
+    for name, value in expected.items():
+        assert terms[name].item() == pytest.approx(float(value), rel=1e-5), name
+    total = app + 2 * mot + 3e-4 * spa + 1e-3 * lat
+    assert terms["total"].item() == pytest.approx(total.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("mode,direction", [("paper", -1), ("pull", 1)])
+def test_the_latent_loss_as_printed_pushes_apart_and_its_opposite_pulls(mode, direction):
+    torch.manual_seed(0)
+    z = torch.randn(4, 16, 2, 2)
+    z_hat = (z + torch.randn_like(z)).requires_grad_()
+    cosine = torch.cosine_similarity(z_hat, z, dim=1).abs().mean()
+    latent_loss(z_hat, z, 0.1, mode).backward()
+    moved = z_hat.detach() - 50 * z_hat.grad
+    after = torch.cosine_similarity(moved, z, dim=1).abs().mean()
+    assert direction * (after - cosine).item() > 0.01
+
+
+def test_a_margin_of_one_makes_the_printed_loss_vanish():
+    z = torch.randn(2, 8, 3, 3)
+    assert latent_loss(z, z.clone(), zeta=1.0).item() == pytest.approx(0, abs=1e-6)
+    with pytest.raises(VadError, match="unknown latent loss"):
+        latent_loss(z, z, mode="push")
+
+
+def test_switched_off_losses_are_left_out():
+    net, x, flow = MAAMNet(10, width=2), torch.rand(1, 3, 32, 32), torch.rand(1, 2, 32, 32)
+    config = MAAMConfig(latent="none", sparse="none")
+    assert set(losses(net(x), x, flow, config)) == {"total", "app", "mot"}
+
+
+def test_the_loss_weighs_the_branches_as_psi_does():
+    """psi e_app + (1 - psi) e_mot is proportional to the generative loss of the pixel."""
+    torch.manual_seed(0)
+    frames, flow = torch.randn(1, 3, 6, 6), torch.randn(1, 2, 6, 6)
+    out = Output(torch.randn(1, 3, 6, 6), torch.randn(1, 2, 6, 6), *[torch.zeros(1)] * 2, None)
+    psi = loss_psi(MAAMConfig())
+    assert psi == pytest.approx(0.25)
+    app, mot = (out.frame - frames).square().sum(1), (out.flow - flow).abs().sum(1)
+    loss = losses(out, frames, flow, MAAMConfig())["total"]
+    assert fuse(app, mot, psi).mean().item() == pytest.approx(0.75 * loss.item(), rel=1e-5)
+
+
+def test_psi_of_one_and_zero_are_the_single_branches():
+    app, mot = torch.rand(2, 3, 3), torch.rand(2, 3, 3)
+    assert torch.equal(fuse(app, mot, 1.0), app) and torch.equal(fuse(app, mot, 0.0), mot)
+
+
+def test_input_is_between_minus_one_and_one_and_grey_is_repeated():
+    x = to_input(torch.tensor([0, 255], dtype=torch.uint8).view(1, 1, 1, 2), 3)
+    assert x.shape == (1, 3, 1, 2) and x[0, 2].tolist() == [[-1.0, 1.0]]
+
+
+# the detector
+
+
+def test_scores_are_algorithm_1(trained, videos):
+    model, _ = trained
+    scores = model.score(videos[0])
+    assert scores.index.tolist() == list(range(8))  # the last frame has no flow
+    frames = to_input(torch.from_numpy(videos[0].frames[:8]).permute(0, 3, 1, 2), 3)
+    flow = torch.from_numpy(np.array(motion.flow(videos[0]))).float().permute(0, 3, 1, 2)
+    with torch.no_grad():
+        out = model.net(frames)
+    app = pscd((frames - out.frame).square().sum(1), (8, 6))
+    mot = pscd((flow - out.flow).abs().sum(1), (8, 6))
+    np.testing.assert_allclose(scores.heatmap, 0.25 * app + 0.75 * mot, rtol=1e-4)
+    np.testing.assert_allclose(scores.frame, pool(0.25 * app + 0.75 * mot), rtol=1e-4)
+    np.testing.assert_allclose(scores.terms["app"], pool(app), rtol=1e-4)
+    paper = pool(PAPER_PSI * app + (1 - PAPER_PSI) * mot)
+    np.testing.assert_allclose(scores.terms["paper"], paper, rtol=1e-4)
+    assert (scores.frame <= 0.25 * scores.terms["app"] + 0.75 * scores.terms["mot"] + 1e-6).all()
+
+
+def test_the_balanced_weight_makes_the_branches_alike_on_training_frames(trained, videos):
+    model, _ = trained
+    parts = [model.score(v, step=10).terms for v in videos]
+    app, mot = (np.concatenate([p[k] for p in parts]).mean() for k in ("app", "mot"))
+    psi = model.balanced_psi
+    assert psi * app == pytest.approx((1 - psi) * mot, rel=1e-5)
+
+
+def test_training_lowers_the_loss(videos):
+    config = MAAMConfig(
+        width=4, items=20, patch=(8, 6), train=TrainConfig(epochs=15, batch_size=4, lr=3e-3)
+    )
+    history = MAAM(config, "cpu").fit(videos, progress=False)
+    total = history.terms["total"]
+    assert np.mean(total[-5:]) < 0.5 * np.mean(total[:5])
+    assert history.samples == 60 * 4 and set(history.terms) == {"total", "app", "mot", "spa", "lat"}
+
+
+def test_another_psi_leaves_the_weights_alone(trained, videos):
+    model, _ = trained
+    other = model.with_psi(0.0)
+    np.testing.assert_allclose(other.score(videos[0]).frame, model.score(videos[0]).terms["mot"])
+    assert other.net is model.net and model.psi == 0.25
+
+
+def test_a_detector_by_name_takes_the_same_config(videos):
+    model = detector("maam", config=SMALL, device="cpu")
+    assert isinstance(model, MAAM) and model.config == SMALL
+
+
+def test_without_memory_nothing_is_said_about_it(videos):
+    config = MAAMConfig(width=2, memory=False, patch=(8, 6), train=TrainConfig(epochs=0.3))
+    model = MAAM(config, "cpu")
+    history = model.fit(videos, progress=False)
+    assert set(history.terms) == {"total", "app", "mot"} and model.score(videos[0]).facts == {}

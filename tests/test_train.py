@@ -1,0 +1,194 @@
+"""The training loop: it repeats, it resumes, it stops early on nonsense, it runs in parallel."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from vadlib import train as training
+from vadlib.data.base import Video
+from vadlib.data.clips import Clips
+from vadlib.errors import VadError
+from vadlib.train import TrainConfig, train
+
+CONFIG = TrainConfig(epochs=2, batch_size=4, lr=1e-2, schedule="cosine")
+
+
+def videos(seed=0):
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(0, 255, (13, 8, 8, 1), dtype=np.uint8)
+    return [Video("a", frames, key=f"train-{seed}")]
+
+
+def net(width=4):
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, width, 3, padding=1),
+        nn.BatchNorm2d(width),
+        nn.Dropout(0.3),
+        nn.Conv2d(width, 1, 1),
+    )
+
+
+def loss(model, batch):
+    x = batch["frames"][:, 0].float() / 255
+    return {"total": (model(x) - x).square().mean(), "size": x.new_tensor(float(len(x)))}
+
+
+def run(model, config=CONFIG, **options):
+    return train(model, Clips(videos()), loss, config, progress=False, **options)
+
+
+def weights(model):
+    return torch.cat([v.double().flatten() for v in model.state_dict().values()])
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not():
+    one, two, three = net(), net(), net()
+    run(one)
+    run(two)
+    run(three, TrainConfig(epochs=2, batch_size=4, lr=1e-2, schedule="cosine", seed=1))
+    assert torch.equal(weights(one), weights(two))
+    assert not torch.equal(weights(one), weights(three))
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4, 7])
+def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(tmp_path, stop):
+    whole, parts = net(), net()
+    reference = run(whole)
+    run(parts, folder=tmp_path, stop_after=stop)
+    again = net()  # a new process knows nothing but the folder
+    history = run(again, folder=tmp_path)
+    assert torch.equal(weights(again), weights(whole))
+    assert history.steps == reference.steps and history.terms == reference.terms
+
+
+def test_a_killed_process_resumes_exactly(tmp_path):
+    """SIGKILL after the fifth step; the checkpoint on disk is the fourth step's."""
+    script = f"""
+import os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import test_train as t
+seen = 0
+def loss(model, batch):
+    global seen
+    seen += 1
+    if seen == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return t.loss(model, batch)
+t.train(t.net(), t.Clips(t.videos()), loss, t.CONFIG,
+        progress=False, folder={str(tmp_path)!r}, save_every=0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True)
+    assert done.returncode == -9, done.stderr.decode()
+    step = torch.load(tmp_path / "last.ckpt", weights_only=True)["step"]
+    assert 0 < step < 8
+    whole, resumed = net(), net()
+    run(whole)
+    run(resumed, folder=tmp_path)
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_history_counts_steps_samples_and_terms():
+    history = run(net())
+    assert history.steps == list(range(8)) and history.samples == 8 * 4
+    assert len(history.terms["total"]) == 8 and history.terms["size"][3] == 1  # 13 = 4+4+4+1
+    assert history.seconds > 0 and history.samples_per_second > 0
+
+
+def test_every_clip_is_seen_once_an_epoch():
+    seen = []
+
+    def spy(model, batch):
+        seen.extend(batch["index"].tolist())
+        return loss(model, batch)
+
+    train(net(), Clips(videos()), spy, CONFIG, progress=False)
+    assert sorted(seen[:13]) == list(range(13)) and sorted(seen[13:]) == list(range(13))
+    assert seen[:13] != seen[13:]
+
+
+def test_the_learning_rate_follows_its_schedule():
+    assert training.decay(0, 10, "cosine") == 1 and training.decay(10, 10, "cosine") < 1e-12
+    assert training.decay(7, 10, "constant") == 1
+    with pytest.raises(VadError, match="schedule"):
+        training.decay(0, 10, "linear")
+
+
+def test_training_stops_at_the_first_nan_and_names_the_term():
+    def broken(model, batch):
+        terms = loss(model, batch)
+        return {**terms, "extra": terms["total"].new_tensor(float("nan"))}
+
+    with pytest.raises(VadError, match="diverged at step 0: extra is nan"):
+        train(net(), Clips(videos()), broken, CONFIG, progress=False)
+
+
+def test_another_architecture_does_not_resume(tmp_path):
+    run(net(), folder=tmp_path, stop_after=2)
+    with pytest.raises(VadError, match="another architecture"):
+        run(net(width=5), folder=tmp_path)
+    with pytest.raises(VadError, match="another architecture"):
+        train(net(), Clips(videos(1)), loss, CONFIG, progress=False, folder=tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
+def test_a_damaged_checkpoint_is_named(tmp_path, damage):
+    run(net(), folder=tmp_path, stop_after=2)
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(path.read_bytes()[:200] if damage is None else damage)
+    with pytest.raises(VadError, match="last.ckpt is not a readable checkpoint"):
+        run(net(), folder=tmp_path)
+
+
+def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "x.pt"
+    training.write(path, {"a": 1})
+    monkeypatch.setattr(torch, "save", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError):
+        training.write(path, {"a": 2})
+    assert training.read(path) == {"a": 1} and os.listdir(tmp_path) == ["x.pt"]
+
+
+def test_unknown_and_missing_devices_are_refused():
+    with pytest.raises(VadError, match="unknown device"):
+        training.pick_device("tpu")
+    assert training.pick_device("auto") in ("cpu", "cuda")
+    if not torch.cuda.is_available():
+        with pytest.raises(VadError, match="no CUDA"):
+            training.pick_device("cuda:0")
+
+
+def test_two_processes_train_and_end_with_equal_weights(tmp_path):
+    """torchrun with gloo on the CPU; both processes see different clips and agree on weights."""
+    script = tmp_path / "parallel.py"
+    script.write_text(f"""
+import os, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import torch, test_train as t
+seen = []
+def loss(model, batch):
+    seen.extend(batch["index"].tolist())
+    return t.loss(model, batch)
+model = t.net()
+before = t.weights(model)
+t.train(model, t.Clips(t.videos()), loss, t.CONFIG, progress=False)
+out = {{n: p.detach() for n, p in model.named_parameters()}}
+moved = bool((before != t.weights(model)).any())
+torch.save((out, seen, moved), {str(tmp_path)!r} + f"/{{os.environ['RANK']}}.pt")
+""")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run([*command, str(script)], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (one, seen_one, moved), (two, seen_two, _) = (
+        torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)
+    )
+    assert moved and one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert seen_one != seen_two
+    assert set(seen_one) | set(seen_two) == set(range(13))
