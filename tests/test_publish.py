@@ -56,7 +56,7 @@ def run(root, *arguments):
 def test_a_book_is_executed_built_and_cached(book, capfd):
     assert run(book, "--set", "SEED=3") == 0
     page = (book / "_build/html/01_tiny.html").read_text()
-    assert "smoke 3 42" in page
+    assert "smoke 3 42" in page and "<title>1 · Tiny" in page
     assert "SEED" in page and "Parameters" not in page, "the parameters cell shows the values used"
     assert "Open in Colab" not in page, "no dead button while the address is not known"
     assert (book / "_build/html/notebooks/01_tiny.ipynb").exists()

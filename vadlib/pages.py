@@ -35,7 +35,8 @@ def chapters(root: Path) -> list[dict[str, str]]:
         if name[0].isdigit():
             title, question = runner.read(path).cells[0].source.split("\n\n")[:2]
             question = " ".join(question.split())
-            found.append({"part": part, "name": name, "title": title[2:], "question": question})
+            title = f"{int(name[:2])} · {title.removeprefix('# ')}"
+            found.append({"part": part, "name": name, "title": title, "question": question})
     return found
 
 
@@ -88,7 +89,7 @@ def write_stage(root: Path, stage: Path, pages: dict[str, Path], folder: Path) -
         if path.suffix == ".md":
             (stage / path.name).write_text(fill(path.read_text(encoding="utf-8"), address))
             continue
-        page = runner.read(path)
+        page = number(runner.read(path), name)
         if (folder / path.name).exists():
             page = runner.merge(page, runner.read(folder / path.name))
         else:
@@ -96,6 +97,13 @@ def write_stage(root: Path, stage: Path, pages: dict[str, Path], folder: Path) -
         text = fill(nbformat.writes(page), address)
         (stage / path.name).write_text(anonymous(text, root), encoding="utf-8")
     return waiting
+
+
+def number(page: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
+    """Puts a chapter's number, which only its file name knows, in front of its title."""
+    if name[0].isdigit():
+        page.cells[0].source = f"# {int(name[:2])} · {page.cells[0].source.removeprefix('# ')}"
+    return page
 
 
 def mathjax() -> Path:
@@ -108,8 +116,8 @@ def write_notebooks(root: Path, folder: Path, pages: dict[str, Path]) -> None:
     """Notebooks without outputs, addresses filled in: what the Colab buttons open."""
     folder.mkdir(exist_ok=True)
     for path in (p for p in pages.values() if p.suffix == ".ipynb"):
-        text = fill(path.read_text(encoding="utf-8"), repository(root))
-        (folder / path.name).write_text(text, encoding="utf-8")
+        page = nbformat.writes(number(runner.read(path), path.name))
+        (folder / path.name).write_text(fill(page, repository(root)), encoding="utf-8")
 
 
 def repository(root: Path) -> str:
