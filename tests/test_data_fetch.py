@@ -254,8 +254,16 @@ def test_the_committed_manifest(monkeypatch):
             assert file["sha256"] is None or file["sha256_source"]
 
 
+def test_without_a_repository_the_installed_manifest_is_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("VADLIB_HOME", str(tmp_path))
+    monkeypatch.setattr(fetch, "INSTALLED", tmp_path / "manifest.json")
+    (tmp_path / "manifest.json").write_text('{"ped2": {}}')
+    assert fetch.manifest() == {"ped2": {}}
+
+
 def test_a_missing_manifest(tmp_path, monkeypatch):
     monkeypatch.setenv("VADLIB_HOME", str(tmp_path))
+    monkeypatch.setattr(fetch, "INSTALLED", tmp_path / "nowhere.json")
     with pytest.raises(VadError, match="manifest.json cannot be read"):
         fetch.manifest()
     assert store.home() == tmp_path

@@ -292,6 +292,11 @@ def test_unknown_names():
         data.load("ped2", "test", kinds=())
 
 
+def test_plaza_goes_through_the_same_door():
+    (one,) = data.load("plaza", "test", (32, 48), count=1, length=40)
+    assert one.frames.shape == (40, 32, 48, 3) and one.dataset == "plaza"
+
+
 def test_a_missing_data_set(tmp_path, monkeypatch):
     monkeypatch.setenv("VADLIB_DATA", str(tmp_path))
     assert not data.available("ped2") and data.available("plaza")

@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 import stat
+import sys
 import tarfile
 import zipfile
 import zlib
@@ -25,18 +26,21 @@ from vadlib.data import store
 from vadlib.errors import VadError
 
 CHUNK = 2**16  # what a broken connection may lose
+INSTALLED = Path(sys.prefix) / "share" / "vadlib" / "manifest.json"
 TIMEOUT = (15, 60)  # seconds to connect, and between two pieces of an answer
 
 
 def manifest() -> dict:
-    """`data/manifest.json` as a dict. Raises VadError where it is missing or damaged."""
-    path = store.home() / "data" / "manifest.json"
+    """`data/manifest.json` as a dict: the repository's, or the one that pip put beside Python.
+
+    Raises VadError where it is missing or damaged.
+    """
+    own = store.home() / "data" / "manifest.json"
+    path = own if own.is_file() else INSTALLED
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise VadError(
-            f"{path} cannot be read", "Run this in a clone of the repository."
-        ) from error
+        raise VadError(f"{own} cannot be read", "Run this in a clone of the repository.") from error
 
 
 def fetch(name: str, root: Path | None = None) -> Path:
