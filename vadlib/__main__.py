@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         return made
 
     one = command("data", data, "download data sets, or list what is here")
-    one.add_argument("names", nargs="*", help="which; all that can be had when none is named")
+    one.add_argument("names", nargs="*", default=["ped2"], help="which; ped2 when none is named")
     one.add_argument("--list", action="store_true", help="list what is here, download nothing")
 
     one = command("fit", fit, "train a method on a data set and keep its checkpoint")
@@ -88,7 +88,7 @@ def data(options: argparse.Namespace) -> None:
         for name in NAMES:
             print(f"{name:14} {'here' if available(name) else 'not here'}")
         return
-    for name in options.names or sorted(fetch.manifest()):
+    for name in options.names:
         print(f"{name}: {fetch.fetch(name)}")
 
 

@@ -54,9 +54,22 @@ def frame_rows(
     return rows
 
 
-def localisation_rows(heat: list[np.ndarray], masks: list[np.ndarray]) -> list[Row]:
-    """Where, not only when: pixel AUC in both of its meanings, RBDC and TBDC."""
-    found = metrics.detections(heat, masks)
+def localisation_rows(scores: list[Scores], videos: list[Video]) -> list[Row]:
+    """Where, not only when: pixel AUC in both of its meanings, RBDC and TBDC.
+
+    True regions and tracks come from the masks, or from the boxes of tracked objects (Plaza).
+    """
+    heat = [np.asarray(s.heatmap) for s in scores]
+    pairs = list(zip(scores, videos, strict=True))
+    masks = [s.masks(v) for s, v in pairs]
+    tracks = None
+    if all("boxes" in v.truth for v in videos):
+        truth = [(v.truth["boxes"], v.truth["abnormal"]) for v in videos]
+        tracks = [
+            metrics.box_tracks(boxes[s.index], abnormal[s.index])
+            for s, (boxes, abnormal) in zip(scores, truth, strict=True)
+        ]
+    found = metrics.detections(heat, masks, tracks)
     values = {
         "pixel auc": metrics.pixel_auc(heat, masks, "pixel"),
         "pixel auc, 40 % rule": metrics.pixel_auc(heat, masks, "ucsd40"),
@@ -95,8 +108,7 @@ def evaluate(detector: Detector, videos: list[Video]) -> list[Row]:
     for term in scores[0].terms:
         rows += frame_rows([s.terms[term] for s in scores], labels, term, ["headline"])
     if all(s.heatmap is not None for s in scores) and all(v.masks is not None for v in videos):
-        heat = [np.asarray(s.heatmap) for s in scores]
-        rows += localisation_rows(heat, [s.masks(v) for s, v in zip(scores, videos, strict=True)])
+        rows += localisation_rows(scores, videos)
     for fact in scores[0].facts:
         value = float(np.concatenate([s.facts[fact] for s in scores]).mean())
         rows.append({"protocol": "headline", "metric": fact, "term": "score", "value": value})

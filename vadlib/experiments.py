@@ -98,12 +98,12 @@ MAAM_PROFILES: dict[str, dict[str, Any]] = {
         "width": 8,
         "items": 100,
         "patch": (16, 11),
-        "train": TrainConfig(epochs=2, batch_size=8, lr=2e-3, schedule="cosine"),
+        "train": TrainConfig(epochs=3, batch_size=4, lr=2e-3, schedule="cosine"),
     },
     "standard": {
-        "width": 16,
+        "width": 8,
         "patch": (16, 11),
-        "train": TrainConfig(epochs=4, batch_size=8, lr=1e-3, schedule="cosine"),
+        "train": TrainConfig(epochs=6, batch_size=4, lr=2e-3, schedule="cosine"),
     },
     "full": {},
 }

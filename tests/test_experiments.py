@@ -1,0 +1,233 @@
+"""Records: what they hold, when they are stale, how they are confirmed; and the command line."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from vadlib import experiments as ex
+from vadlib import records, stamp
+from vadlib.__main__ import main
+from vadlib.data.video import write
+from vadlib.errors import VadError
+from vadlib.train import TrainConfig
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A repository of this test's own, with a Plaza small enough to train on in a second."""
+    monkeypatch.setenv("VADLIB_HOME", str(tmp_path))
+    for profile in ("smoke", "standard"):
+        monkeypatch.setitem(ex.PLAZA, profile, {"train": (1, 40), "test": (2, 60)})
+        monkeypatch.setitem(ex.SIZES, profile, (48, 64))
+    small = {"width": 2, "items": 10, "patch": (8, 6), "train": TrainConfig(epochs=0.4)}
+    monkeypatch.setitem(ex.MAAM_PROFILES, "smoke", small)
+    return tmp_path
+
+
+NAME = "maam-plaza-smoke"
+
+
+def quiet(*_):
+    pass
+
+
+def test_a_record_says_everything_about_its_numbers(home):
+    record = ex.reproduce(NAME, [0, 1], "cpu", quiet)
+    on_disk = json.loads((home / "data" / "results" / f"{NAME}.json").read_text())
+    assert on_disk == json.loads(json.dumps(record))
+    assert record["seeds"] == [0, 1] and record["command"].endswith("--seed 0 1")
+    headline = next(r for r in record["results"] if ex.is_headline(r))
+    assert len(headline["values"]) == 2
+    assert headline["mean"] == pytest.approx(np.mean(headline["values"]))
+    assert headline["sd"] == pytest.approx(np.std(headline["values"], ddof=1))
+    assert record["protocols"]["headline"]["chosen on test"] == "nothing"
+    assert record["config"]["width"] == 2 and record["config"]["train"]["epochs"] == 0.4
+    for key in ("data_sha", "label_sha", "stamp", "device", "created", "cost", "versions"):
+        assert record[key], key
+    metrics = {(r["metric"], r["term"]) for r in record["results"]}
+    assert {("auc", "app"), ("auc", "mot"), ("rbdc", "score"), ("memory used", "score")} <= metrics
+    assert all(0 <= v <= 1 for r in record["results"] for v in r["values"])
+
+
+def test_seeds_are_added_to_a_record_of_the_same_code_only(home, monkeypatch):
+    ex.reproduce("random-plaza-standard", [0], "cpu", quiet)
+    assert ex.reproduce("random-plaza-standard", [1], "cpu", quiet)["seeds"] == [0, 1]
+    path = home / "data" / "results" / "random-plaza-standard.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"stamp": "older"}))
+    assert ex.reproduce("random-plaza-standard", [2], "cpu", quiet)["seeds"] == [2]
+
+
+def test_the_same_seed_gives_the_same_numbers(home):
+    one = ex.run_seed(ex.experiment(NAME), 0, "cpu", quiet)["rows"]
+    assert ex.run_seed(ex.experiment(NAME), 0, "cpu", quiet)["rows"] == one
+
+
+def test_a_record_of_other_code_is_stale_until_it_is_confirmed(home):
+    path = home / "data" / "results" / f"{NAME}.json"
+    record = ex.reproduce(NAME, [0], "cpu", quiet)
+    assert not ex.records()[0]["stale"]
+    path.write_text(json.dumps(record | {"stamp": "older"}))
+    assert ex.records()[0]["stale"]
+    kept = ex.checkpoint_path(ex.experiment(NAME), 0).read_bytes()
+    ex.confirm(NAME, 0, "cpu", quiet)
+    assert not ex.records()[0]["stale"]
+    assert json.loads(path.read_text())["stamp"] == "older"  # it still says who made it
+    assert ex.checkpoint_path(ex.experiment(NAME), 0).read_bytes() == kept
+
+
+def test_a_record_that_does_not_agree_is_not_confirmed(home):
+    path = home / "data" / "results" / f"{NAME}.json"
+    record = ex.reproduce(NAME, [0], "cpu", quiet)
+    for row in record["results"]:
+        row["mean"] += 0.02
+    path.write_text(json.dumps(record | {"stamp": "older"}))
+    with pytest.raises(VadError, match="the record says"):
+        ex.confirm(NAME, 0, "cpu", quiet)
+    assert ex.records()[0]["stale"]
+
+
+def test_the_stamp_sees_code_and_config_but_not_comments(tmp_path):
+    file = tmp_path / "m.py"
+    file.write_text('"""Doc."""\n\nx = 1  # why\n\n\ndef f():\n    """Doc."""\n    return "# x"\n')
+    code = stamp.code_of(file)
+    assert code == 'x = 1\ndef f():\n    return "# x"'
+    file.write_text('x = 1\ndef f():\n    """Other\n    words."""\n    return "# x"  # more\n')
+    assert stamp.code_of(file) == code
+    file.write_text("x = 2\n")
+    assert stamp.code_of(file) != code
+    exp = ex.experiment(NAME)
+    assert replace(exp, config={"latent": "pull"}).stamp != exp.stamp == replace(exp).stamp
+
+
+def test_the_stamp_covers_what_a_model_uses_and_no_more():
+    files = set(stamp.modules_of("vadlib.models.maam"))
+    assert {"vadlib.train", "vadlib.layers", "vadlib.score", "vadlib.motion"} <= files
+    assert not files & {"vadlib.plot", "vadlib.book", "vadlib.publish", "vadlib.experiments"}
+
+
+def test_a_damaged_record_is_named(home):
+    folder = home / "data" / "results"
+    folder.mkdir(parents=True)
+    (folder / "x.json").write_text("{")
+    with pytest.raises(VadError, match="x.json is not JSON"):
+        ex.records()
+    (folder / "x.json").write_text('{"name": "x"}')
+    with pytest.raises(VadError, match="x.json lacks method"):
+        records.read_records()
+
+
+# train or load
+
+
+def test_train_or_load_trains_once_the_checkpoint_is_gone_and_loads_it_when_there(home):
+    said = []
+    model, history = ex.train_or_load(NAME, 0, "cpu", said.append)
+    assert "Trained on" in said[-1] and history.samples > 0
+    exp = ex.experiment(NAME)
+    ex.save_checkpoint(ex.checkpoint_path(exp, 0), model, exp, "sha", history)
+    again, told = ex.train_or_load(NAME, 0, "cpu", said.append)
+    assert "Loaded" in said[-1] and told.terms == history.terms
+    assert torch.equal(again.net.memory.items, model.net.memory.items)
+    assert again.balanced_psi == model.balanced_psi
+
+
+def test_a_checkpoint_of_older_code_loads_with_a_notice(home):
+    exp, said = ex.experiment(NAME), []
+    model, history = ex.train_or_load(NAME, 0, "cpu", quiet)
+    path = ex.checkpoint_path(exp, 0)
+    ex.save_checkpoint(path, model, exp, "sha", history)
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"stamp": "older"}, path)
+    ex.train_or_load(NAME, 0, "cpu", said.append)
+    assert "older code" in said[0]
+
+
+def test_a_missing_checkpoint_of_the_published_book_is_an_error(home):
+    with pytest.raises(VadError, match="maam-ped2-standard-s0.pt is missing"):
+        ex.train_or_load("maam-ped2-standard", 0, "cpu", quiet)
+
+
+def test_a_checkpoint_of_another_architecture_and_a_corrupt_one_are_named(home):
+    exp = ex.experiment(NAME)
+    model, history = ex.train_or_load(NAME, 0, "cpu", quiet)
+    path = ex.checkpoint_path(exp, 0)
+    ex.save_checkpoint(path, model, exp, "sha", history)
+    other = replace(exp, config={"width": 3}).detector(0, "cpu")
+    with pytest.raises(VadError, match="s0.pt holds another architecture"):
+        ex.load_checkpoint(path, other)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(VadError, match="s0.pt is not a readable checkpoint"):
+        ex.load_checkpoint(path, model)
+
+
+# the command line
+
+
+def line(capsys):
+    return capsys.readouterr().err.strip()
+
+
+@pytest.mark.parametrize(
+    "arguments,says",
+    [
+        (["reproduce", "maam-ped9-smoke"], "no experiment 'maam-ped9-smoke'"),
+        (["reproduce", NAME, "--profile", "huge"], "no experiment"),
+        (["reproduce", NAME, "--confirm"], "no record of"),
+        (["fit", "nonesuch", "--out", "x.pt"], "unknown method 'nonesuch'"),
+        (["fit", "zero-flow", "--out", "x.pt"], "zero-flow is untrained"),
+        (["fit", "maam", "--profile", "huge", "--out", "x.pt"], "unknown profile 'huge'"),
+        (["fit", "maam", "--device", "tpu", "--out", "x.pt"], "unknown device 'tpu'"),
+        (["score", "zero-flow", "missing.mp4"], "missing.mp4"),
+        (["score", "maam", "missing.mp4"], "maam needs --checkpoint"),
+        (["score", "maam", "x.mp4", "--checkpoint", "none.pt"], "none.pt is missing"),
+        (["data", "ped9"], "manifest.json cannot be read"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(home, capsys, arguments, says):
+    assert main(arguments) == 2
+    told = line(capsys)
+    assert says in told and len(told.splitlines()) == 1 and told.startswith("vadlib: ")
+
+
+def test_status_prints_every_number_as_json(home, capsys):
+    ex.reproduce("frame-index-plaza-standard", None, "cpu", quiet)
+    capsys.readouterr()
+    assert main(["status", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    keys = {
+        "name",
+        "method",
+        "data",
+        "profile",
+        "protocol",
+        "metric",
+        "mean",
+        "sd",
+        "seeds",
+        "stale",
+    }
+    assert rows and all(keys <= row.keys() for row in rows)
+    assert main(["status"]) == 0
+    assert "frame-index-plaza-standard" in capsys.readouterr().out
+
+
+def test_fit_then_score_a_video_file(home, capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    path = write(tmp_path / "clip.mp4", rng.integers(0, 255, (6, 48, 64, 3), dtype=np.uint8), 10)
+    assert main(["fit", "maam", "--out", str(tmp_path / "m.pt"), "--device", "cpu"]) == 0
+    out = tmp_path / "scores.csv"
+    options = ["--checkpoint", str(tmp_path / "m.pt"), "--size", "48x64", "--out", str(out)]
+    assert main(["score", "maam", str(path), *options, "--device", "cpu"]) == 0
+    lines = out.read_text().splitlines()
+    assert lines[0] == "video,frame,score" and len(lines) == 1 + 5
+    assert [row.split(",")[:2] for row in lines[1:]] == [["clip", str(t)] for t in range(5)]
+
+
+@pytest.mark.parametrize("command", [[], ["data"], ["fit"], ["score"], ["reproduce"], ["status"]])
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0 and "usage: vadlib" in capsys.readouterr().out
