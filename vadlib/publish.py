@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vadlib import pages, runner
+from vadlib.data.store import digest
 from vadlib.errors import VadError
 
 PROFILES = ("smoke", "standard", "full")
@@ -96,7 +97,7 @@ def choose(found: dict[str, Path], only: str) -> dict[str, Path]:
 
 
 def reports(name: str) -> bool:
-    """Front and back matter (no number in front) reports on the others: run last, and always."""
+    """Front and back matter (no number in front) reports on the others, and runs last."""
     return not name[0].isdigit()
 
 
@@ -119,14 +120,15 @@ def execute_all(
     values = ", ".join(f"{k}={v}" for k, v in parameters.items())
     print(f"Executing {len(chapters)} notebooks ({values})", flush=True)
     around, failed = runner.surroundings(root), []
+    book = digest(around, pages.chapters(root), read_json(root / "data/results/chapters.json"))
     expected = last_seconds(root, folder, parameters["PROFILE"])
     for number, (name, path) in enumerate(chapters.items(), 1):
         head = f"[{number}/{len(chapters)}] {name:<14}"
         left = sum(expected.get(n, 0) for n in list(chapters)[number:])
         line = Line(head, expected.get(name))
         try:
-            again = fresh or reports(name)
-            done = runner.run(path, parameters, folder, root, around, again, line.tick)
+            seen = book if reports(name) else around
+            done = runner.run(path, parameters, folder, root, seen, fresh, line.tick)
         except runner.ChapterFailed as error:
             line.end("FAILED")
             print(f"\n{plain(str(error))}", flush=True)
