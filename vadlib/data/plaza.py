@@ -151,19 +151,21 @@ def videos(
     camera = Camera((int(size[0]), int(size[1])))
     films = []
     for i in range(count):
-        kind = kinds[i % len(kinds)] if split == "test" else ""
-        films.append(_video(split, i, kind, i // len(kinds), length, camera, seed))
+        turn, place = divmod(i, len(kinds))
+        # Each kind, and each of its variants, comes early in a video as often as late.
+        early = (place + turn + turn // 2) % 2 == 0
+        kind = kinds[place] if split == "test" else ""
+        films.append(_video(split, i, kind, turn, early, length, camera, seed))
     return films
 
 
-def _video(split, number, kind, turn, length, camera, seed) -> Video:
+def _video(split, number, kind, turn, early, length, camera, seed) -> Video:
     stream = [VERSION, seed, ("train", "test").index(split), number]
-    early = (number + turn // 2) % 2 == 0  # so that variants come early as often as late
     actors = Director(camera, length, stream, early, turn).run(kind)
     casts = [Cast(camera, a.figure(), a.at, a.frames, a.water) for a in actors]
     frames, ids = render(camera, casts, length, stream)
     masks, truth = annotate(camera, actors, ids)
-    recipe = [VERSION, stream, kind, turn, length, asdict(camera), asdict(LAYOUT)]
+    recipe = [VERSION, stream, kind, turn, early, length, asdict(camera), asdict(LAYOUT)]
     key = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
     labels = np.any(masks, axis=(1, 2)).astype(np.uint8)
     name = f"plaza-{split}-{number:02d}"

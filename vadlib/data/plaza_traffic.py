@@ -12,8 +12,9 @@ from vadlib.data.plaza_figures import Figure, Look, balloons, cart, cyclist, loo
 from vadlib.data.plaza_scene import LAYOUT, Camera
 
 FPS = 10.0
-SPEED = {"walker": (1.0, 1.7), "cyclist": (3.2, 4.6), "runner": (3.2, 4.2)}  # metres per second
+SPEED = {"walker": (1.0, 1.7), "cyclist": (3.6, 4.2), "runner": (3.3, 4.1)}  # metres per second
 STRIDE = {"walker": 1.45, "runner": 2.9, "cyclist": 5.0}  # metres per cycle of the gait
+SURGE, BEAT = 0.13, 15.0  # how much the speed of a ride varies, and in how many frames
 STROLL = 1.35  # metres per second, a usual pace
 ODD = {"robot": robot, "cart": cart, "balloons": balloons}  # what never appears in training
 
@@ -103,7 +104,10 @@ class Director:
         """Walks `path` (k, 2) at constant speed, being `through` metres along it at slot.when."""
         along = milestones(path)
         middle = along[-1] / 2 if through is None else through
-        gone = middle + slot.speed / FPS * (np.arange(self.length) - slot.when)
+        time, start = np.arange(self.length) - slot.when, self.traffic.uniform(0, 2 * np.pi)
+        surge = SURGE if slot.speed > 2.5 else 0.0  # what is fast does not keep an even pace
+        beat = 2 * np.pi * time / BEAT + start
+        gone = middle + slot.speed / FPS * (time + surge * BEAT / (2 * np.pi) * np.sin(beat))
         frames = np.flatnonzero((gone >= 0) & (gone <= along[-1]))
         gone = gone[frames]
 
@@ -113,12 +117,12 @@ class Director:
         at = (spot(gone - 0.3) + spot(gone) + spot(gone + 0.3)) / 3  # corners are rounded
         heading = spot(np.minimum(gone + 0.4, along[-1])) - spot(np.maximum(gone - 0.4, 0))
         heading /= np.maximum(np.hypot(*heading.T), 1e-9)[:, None]
-        start = self.traffic.uniform(0, 2 * np.pi)
         at[:, 1] += 0.08 * np.sin(gone / 1.7 + start)  # nobody walks along a ruler
         # Who glides on foot at a cyclist's speed still moves the legs of a walker.
         pace = STROLL / slot.speed if slot.kind == "joint" and slot.role == "walker" else 1.0
         phase = start + 2 * np.pi * pace * gone / STRIDE.get(slot.role, STRIDE["walker"])
-        speed, odd = np.full(len(frames), slot.speed), np.full(len(frames), bool(slot.kind))
+        speed = slot.speed * (1 + surge * np.cos(beat[frames]))
+        odd = np.full(len(frames), bool(slot.kind))
         who = look(self.looks)
         return Actor(slot.role, who, frames, at, heading, phase, speed, odd, slot.kind, slot.does)
 
@@ -167,7 +171,7 @@ class Director:
             ("promenade", "walker"): 33.0,
             ("one_way", "walker"): 33.0,
             ("shared", "walker"): 50.0,
-            ("shared", "cyclist"): 20.0,
+            ("shared", "cyclist"): 16.0,
         }
         target = self.target(kind)
         for (band, role), headway in streams.items():
@@ -256,7 +260,7 @@ class Director:
     def joint(self, slots: dict[int, Slot]):
         """A walker's look at a cyclist's speed, or the reverse, where both are everyday sights."""
         role = "walker" if slots[0].role == "cyclist" else "cyclist"
-        step = 3 if self.early else -3  # what is fast is soon gone, and comes again
+        step = 4 if self.early else -4  # what is fast is soon gone, and comes again
         again = role == "walker" and self.length >= 100 and self.camera.stretch < 1.5
         for n in (0, step) if again else (0,):
             slots[n] = replace(slots[n], role=role, kind="joint", does=role)
