@@ -33,8 +33,8 @@ def chapters(root: Path) -> list[dict[str, str]]:
     found = []
     for part, name, path in _entries(root):
         if name[0].isdigit():
-            title, question = runner.read(path).cells[0].source.split("\n\n")[:2]
-            question = " ".join(question.split())
+            title, _, rest = runner.read(path).cells[0].source.partition("\n\n")
+            question = " ".join(rest.partition("\n\n")[0].split())
             title = f"{int(name[:2])} · {title.removeprefix('# ')}"
             found.append({"part": part, "name": name, "title": title, "question": question})
     return found
