@@ -134,6 +134,8 @@ def test_arrows_stand_where_something_moves():
     _, ax = plt.subplots()
     quiver = plot.flow_arrows(flow, ax, every=10).collections[0]
     assert quiver.N == 12 and set(quiver.U) == {2} and set(quiver.V) == {-1}
+    _, still = plt.subplots()
+    assert not plot.flow_arrows(0 * flow, still).collections
 
 
 def test_sheet_shows_all_pictures_with_their_titles():

@@ -189,25 +189,19 @@ def flow_wheel(ax: Axes | None = None, limit: float | None = None) -> Axes:
 
 @_styled
 def flow_arrows(flow: np.ndarray, ax: Axes, every: int = 10, least: float = 0.3) -> Axes:
-    """Arrows on a picture of the flow's size: one each `every` pixels where speed is `least`."""
+    """Arrows on a picture of the flow's size, one each `every` pixels where something moves.
+
+    flow   (H, W, 2); the fastest arrow is twice `every` long, the others in proportion
+    least  the speed, in pixels per frame, below which none is drawn
+    """
     flow = np.asarray(flow, dtype=np.float32)
-    y, x = (
-        grid.ravel()
-        for grid in np.mgrid[every // 2 : len(flow) : every, every // 2 : flow.shape[1] : every]
-    )
+    rows, columns = (range(every // 2, size, every) for size in flow.shape[:2])
+    x, y = (grid.ravel() for grid in np.meshgrid(columns, rows))
     dx, dy = flow[y, x].T
-    fast = np.hypot(dx, dy) >= least
-    ax.quiver(
-        x[fast],
-        y[fast],
-        dx[fast],
-        dy[fast],
-        angles="xy",
-        scale_units="xy",
-        scale=0.2,
-        width=0.004,
-        color="black",
-    )
+    speed = np.hypot(dx, dy)
+    if (fast := speed >= least).any():
+        scale = {"angles": "xy", "scale_units": "xy", "scale": speed.max() / (2 * every)}
+        ax.quiver(x[fast], y[fast], dx[fast], dy[fast], width=0.004, color="black", **scale)
     return ax
 
 
