@@ -127,7 +127,7 @@ def test_train_or_load_trains_once_the_checkpoint_is_gone_and_loads_it_when_ther
     model, history = ex.train_or_load(NAME, 0, "cpu", said.append)
     assert "Trained on" in said[-1] and history.samples > 0
     exp = ex.experiment(NAME)
-    ex.save_checkpoint(ex.checkpoint_path(exp, 0), model, exp, "sha", history)
+    ex.save_checkpoint(ex.checkpoint_path(exp, 0), model, exp.name, exp.stamp, "sha", history)
     again, told = ex.train_or_load(NAME, 0, "cpu", said.append)
     assert "Loaded" in said[-1] and told.terms == history.terms
     assert torch.equal(again.net.memory.items, model.net.memory.items)
@@ -138,7 +138,7 @@ def test_a_checkpoint_of_older_code_loads_with_a_notice(home):
     exp, said = ex.experiment(NAME), []
     model, history = ex.train_or_load(NAME, 0, "cpu", quiet)
     path = ex.checkpoint_path(exp, 0)
-    ex.save_checkpoint(path, model, exp, "sha", history)
+    ex.save_checkpoint(path, model, exp.name, exp.stamp, "sha", history)
     content = torch.load(path, weights_only=True)
     torch.save(content | {"stamp": "older"}, path)
     ex.train_or_load(NAME, 0, "cpu", said.append)
@@ -154,7 +154,7 @@ def test_a_checkpoint_of_another_architecture_and_a_corrupt_one_are_named(home):
     exp = ex.experiment(NAME)
     model, history = ex.train_or_load(NAME, 0, "cpu", quiet)
     path = ex.checkpoint_path(exp, 0)
-    ex.save_checkpoint(path, model, exp, "sha", history)
+    ex.save_checkpoint(path, model, exp.name, exp.stamp, "sha", history)
     other = replace(exp, config={"width": 3}).detector(0, "cpu")
     with pytest.raises(VadError, match="s0.pt holds another architecture"):
         ex.load_checkpoint(path, other)

@@ -105,7 +105,7 @@ def fit(options: argparse.Namespace) -> None:
     exp = ex.Experiment("fit", options.method, options.data, options.profile, config=overrides)
     model = exp.detector(options.seed, options.device)
     history = model.fit(exp.load("train"), folder=options.folder)  # type: ignore[call-arg]
-    ex.save_checkpoint(options.out, model, exp, "", history)  # type: ignore[arg-type]
+    ex.save_checkpoint(options.out, model, exp.name, exp.stamp, "", history)  # type: ignore
     print(f"{options.out}: {history.samples} frames in {history.seconds:.0f} s")
 
 

@@ -96,9 +96,7 @@ def train(
     holds a run with another configuration.
     """
     fabric = make_fabric(device)
-    net.to(fabric.device)
-    if fabric.device.type == "cuda":
-        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(net.parameters(), lr=config.lr)
     model, optimizer = fabric.setup(net, optimizer)
     per_epoch = math.ceil(len(clips) / config.batch_size)
@@ -117,8 +115,9 @@ def train(
         initial=state["step"],
         desc="training",
         unit="step",
-        disable=None if not progress else not fabric.is_global_zero,
         leave=False,
+        mininterval=0.5,
+        **({} if progress and fabric.is_global_zero else {"disable": True}),
     )
     while state["step"] < total:
         step = state["step"]
