@@ -182,6 +182,18 @@ def test_addresses_are_filled_in_once_they_are_known():
     assert "[![C]" not in pages.fill(text, "https://github.com/OWNER/REPOSITORY")
 
 
+def test_stale_records_are_not_published(book, capsys, monkeypatch):
+    from vadlib import experiments
+
+    found = [{"name": "old", "stale": True}, {"name": "new", "stale": False}]
+    monkeypatch.setattr(experiments, "records", lambda folder=None: found)
+    assert run(book, "--strict-records", "--set", "PROFILE=standard", "--no-html") == 2
+    said = capsys.readouterr().err
+    assert "stale records: old" in said and "reproduce" in said
+    found.pop(0)
+    assert run(book, "--strict-records", "--set", "PROFILE=standard", "--no-html") == 0
+
+
 def test_times_are_recorded_for_the_at_a_glance_boxes(book):
     (book / "data" / "results").mkdir(parents=True)
     assert run(book, "--no-html", "--record-times") == 0
