@@ -2,7 +2,7 @@
 
 
 class VadError(ValueError):
-    """A mistake that its maker can mend: what is wrong, naming the file or argument, and what to do.
+    """A mistake that its maker can mend: what is wrong, naming file or argument, and the remedy.
 
     The command line prints it as one line and exits with code 2.
     """

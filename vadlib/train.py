@@ -110,14 +110,14 @@ def train(
     net.train()
     started = saved = time.monotonic()
     spent = history.seconds
-    bar = tqdm(
+    bar = tqdm(  # type: ignore[call-overload]
         total=total,
         initial=state["step"],
         desc="training",
         unit="step",
         leave=False,
         mininterval=0.5,
-        **({} if progress and fabric.is_global_zero else {"disable": True}),
+        **({} if progress and fabric.is_global_zero else {"disable": True}),  # type: ignore
     )
     while state["step"] < total:
         step = state["step"]
