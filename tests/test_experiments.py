@@ -134,6 +134,19 @@ def test_train_or_load_trains_once_the_checkpoint_is_gone_and_loads_it_when_ther
     assert again.balanced_psi == model.balanced_psi
 
 
+def test_a_finished_run_leaves_nothing_to_resume_so_that_smoke_always_trains(home):
+    ex.train_or_load(NAME, 0, "cpu", quiet)
+    assert not list((home / "data" / "cache" / "runs").glob("*"))
+
+
+def test_a_run_that_was_cut_short_is_taken_up(home, monkeypatch):
+    exp, whole = ex.experiment(NAME), ex.train_or_load(NAME, 0, "cpu", quiet)[0]
+    folder = home / "data" / "cache" / "runs" / f"{NAME}-s0-{exp.stamp}"
+    exp.detector(0, "cpu").fit(exp.load("train"), folder=folder, stop_after=1)
+    model, history = ex.train_or_load(NAME, 0, "cpu", quiet)
+    assert torch.equal(model.net.memory.items, whole.net.memory.items)
+
+
 def test_a_checkpoint_of_older_code_loads_with_a_notice(home):
     exp, said = ex.experiment(NAME), []
     model, history = ex.train_or_load(NAME, 0, "cpu", quiet)

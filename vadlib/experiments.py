@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -238,6 +239,7 @@ def _fit(exp: Experiment, model: Detector, seed: int, say: Any = print) -> tuple
         return model, model.fit(videos)
     folder = home() / "data" / "cache" / "runs" / f"{exp.name}-s{seed}-{exp.stamp}"
     history = model.fit(videos, folder=folder)  # type: ignore[call-arg]
+    shutil.rmtree(folder, ignore_errors=True)  # only a run that was cut short is taken up again
     say(
         f"Trained on {history.samples} frames in {history.seconds:.0f} s "
         f"({history.samples_per_second:.0f} frames a second)."
