@@ -99,7 +99,7 @@ MAAM_PROFILES: dict[str, dict[str, Any]] = {
         "width": 8,
         "items": 100,
         "patch": (16, 11),
-        "train": TrainConfig(epochs=3, batch_size=4, lr=2e-3, schedule="cosine"),
+        "train": TrainConfig(epochs=2, batch_size=4, lr=2e-3, schedule="cosine"),
     },
     "standard": {
         "width": 8,
