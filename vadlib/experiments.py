@@ -53,7 +53,8 @@ class Experiment:
     @property
     def committed(self) -> bool:
         """Whether its checkpoints are part of the repository."""
-        return self.method not in BASELINES and (self.data, self.profile) == ("ped2", "standard")
+        trained = self.method not in BASELINES and not self.config
+        return trained and (self.data, self.profile) == ("ped2", "standard")
 
     def load(self, split: str) -> list[Video]:
         """The videos that it trains or tests on."""
@@ -126,6 +127,13 @@ def _maam(suffix: str = "", note: str = "", **config: Any) -> list[Experiment]:
     ]
 
 
+def _maam_long() -> Experiment:
+    """Does five times the training change what the motion branch can do?"""
+    longer = replace(MAAM_PROFILES["standard"]["train"], epochs=20)
+    note, name = "five times the training", "maam-long-ped2-standard"
+    return Experiment(name, "maam", "ped2", "standard", (0,), {"train": longer}, note)
+
+
 def _baselines() -> list[Experiment]:
     return [
         Experiment(f"{b}-{d}-standard", b, d, "standard", (0, 1, 2) if b == "random" else (0,))
@@ -142,6 +150,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         *_maam("-pull", "the latent loss that the text describes", latent="pull"),
         *_maam("-none", "no latent loss", latent="none"),
         *_maam("-nomemory", "no memory: the decoders read the encoder", memory=False),
+        _maam_long(),
     ]
 }
 
