@@ -26,7 +26,8 @@ __all__ = ["Run", "box", "check", "cost", "exercise", "md", "protocol_card", "re
 __all__ += ["results", "solution", "start", "train_or_load", "value_text"]
 
 PASS, FAIL, WAIT = "✓", "✗", "○"
-FRACTIONS = ("auc", "eer", "ap", "pixel auc", "rbdc", "tbdc")  # shown in percent
+# shown in percent
+FRACTIONS = ("auc", "eer", "ap", "pixel auc", "rbdc", "tbdc", "memory used")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import io
 import tokenize
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ def code_of(path: Path) -> str:
     Taken from the text rather than from a dump of its tree, which differs from one Python to the
     next.
     """
+    return _code(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _code(path: Path, changed: int) -> str:
     text = path.read_text(encoding="utf-8")
     gone = {line for node in _docstrings(text) for line in range(node.lineno, _end(node) + 1)}
     lines = text.splitlines()
@@ -54,11 +60,12 @@ def modules_of(module: str) -> dict[str, Path]:
         if spec is None or spec.origin is None:
             continue
         found[name] = Path(spec.origin)
-        waiting += _imports(found[name])
+        waiting += _imports(found[name], found[name].stat().st_mtime_ns)
     return dict(sorted(found.items()))
 
 
-def _imports(path: Path) -> list[str]:
+@cache
+def _imports(path: Path, changed: int) -> list[str]:
     """The `vadlib` modules that a file names in its import statements."""
     names = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
