@@ -13,7 +13,7 @@ def escape(text: str) -> str:
     """Prose in which only `code` means anything."""
     parts = re.split(r"`+([^`]+)`+", text)
     prose = [re.sub(r"([\\*|_<>:])", r"\\\1", part) for part in parts[0::2]]
-    code = [f"``{part}``" for part in parts[1::2]] + [""]
+    code = [f"``{part}``\\ " for part in parts[1::2]] + [""]  # the escape ends the markup
     return "".join(p + c for p, c in zip(prose, code, strict=True))
 
 
@@ -21,8 +21,10 @@ def convert(lines: list[str]) -> list[str]:
     """The docstring as reStructuredText: arguments become a definition list."""
     made: list[str] = []
     inside = False
-    for line in lines:
-        argument = None if line.startswith(" ") else ARGUMENT.fullmatch(line)
+    whole = re.sub(r"`[^`]+`", lambda m: " ".join(m[0].split()), "\n".join(lines))
+    for line in whole.split("\n"):
+        shallow = not line.startswith("   ")  # deeper lines continue the line above
+        argument = ARGUMENT.fullmatch(line.strip()) if shallow else None
         if argument:
             made += ["", f"``{argument[1]}``", f"    {escape(argument[2])}"]
         elif inside and line.startswith(" "):
