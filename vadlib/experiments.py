@@ -128,9 +128,9 @@ def _maam(suffix: str = "", note: str = "", **config: Any) -> list[Experiment]:
 
 
 def _maam_long() -> Experiment:
-    """Does five times the training change what the motion branch can do?"""
-    longer = replace(MAAM_PROFILES["standard"]["train"], epochs=20)
-    note, name = "five times the training", "maam-long-ped2-standard"
+    """Does three times the training change what the motion branch can do?"""
+    longer = replace(MAAM_PROFILES["standard"]["train"], epochs=12)
+    note, name = "three times the training", "maam-long-ped2-standard"
     return Experiment(name, "maam", "ped2", "standard", (0,), {"train": longer}, note)
 
 
