@@ -246,6 +246,7 @@ def _fit(exp: Experiment, model: Detector, seed: int, say: Any = print) -> tuple
     videos = exp.load("train")
     if exp.method in BASELINES:
         return model, model.fit(videos)
+    say(f"Training {exp.name} on {sum(map(len, videos)):,} frames; the bar shows the time left.")
     folder = home() / "data" / "cache" / "runs" / f"{exp.name}-s{seed}-{exp.stamp}"
     history = model.fit(videos, folder=folder)  # type: ignore[call-arg]
     shutil.rmtree(folder, ignore_errors=True)  # only a run that was cut short is taken up again
