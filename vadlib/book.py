@@ -17,9 +17,9 @@ import torch
 import vadlib
 from vadlib import data as datasets
 from vadlib.data.base import Video
-from vadlib.data.store import home
 from vadlib.errors import VadError
 from vadlib.experiments import SIZES, load, records, train_or_load
+from vadlib.records import kept
 from vadlib.train import pick_device
 
 __all__ = ["Run", "box", "check", "cost", "exercise", "md", "protocol_card", "records_table"]
@@ -100,7 +100,7 @@ def _gpu_name(device: str) -> str:
 
 def chapter_times() -> dict[str, dict[str, dict[str, float]]]:
     """Chapter -> profile -> measured seconds, peak_mb, cores; as committed with the book."""
-    path = home() / "data" / "results" / "chapters.json"
+    path = kept("results") / "chapters.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 

@@ -23,7 +23,15 @@ from vadlib.errors import VadError
 from vadlib.evaluate import PROTOCOLS, evaluate
 from vadlib.models import BASELINES, DETECTORS, detector
 from vadlib.models.maam import MAAM, MAAMConfig
-from vadlib.records import commit, device_name, read_records, summary, versions, write_record
+from vadlib.records import (
+    commit,
+    device_name,
+    kept,
+    read_records,
+    summary,
+    versions,
+    write_record,
+)
 from vadlib.stamp import stamp
 from vadlib.train import TrainConfig
 
@@ -226,8 +234,9 @@ def train_or_load(
     """
     exp = experiment(name)
     model, path = exp.detector(seed, device), checkpoint_path(exp, seed)
-    if path.exists():
-        content = load_checkpoint(path, model)
+    found = path if path.exists() else kept("checkpoints") / path.name
+    if found.exists():
+        content = load_checkpoint(found, model)
         if content["stamp"] != exp.stamp:
             say(f"Notice: {path.name} was made by older code than today's; its numbers may differ.")
         minutes = content["history"]["seconds"] / 60
@@ -324,8 +333,8 @@ def reproduce(
     for seed in seeds or exp.seeds:
         run = run_seed(exp, seed, device, say)
         old = next((r for r in read_records() if r["name"] == exp.name), None)
-        kept = old and all(old[k] == run[k] for k in ("stamp", "data_sha"))
-        runs = {run["seed"]: run for run in old["runs"]} if old and kept else {}
+        same = old and all(old[k] == run[k] for k in ("stamp", "data_sha"))
+        runs = {run["seed"]: run for run in old["runs"]} if old and same else {}
         runs[seed] = run
         record = make_record(exp, [runs[s] for s in sorted(runs)])
         write_record(record)
@@ -383,11 +392,11 @@ def confirm(name: str, seed: int, device: str = "auto", say: Any = print) -> dic
     record = next((r for r in records() if r["name"] == exp.name), None)
     if record is None:
         raise VadError(f"there is no record of {exp.name}", f"Make it: vadlib reproduce {exp.name}")
-    kept = checkpoint_path(exp, seed)
-    before = kept.read_bytes() if kept.exists() else None
+    path = checkpoint_path(exp, seed)
+    before = path.read_bytes() if path.exists() else None
     rows = run_seed(exp, seed, device, say)["rows"]
     if before is not None:  # the record's own checkpoint stays
-        kept.write_bytes(before)
+        path.write_bytes(before)
     old = next(r for r in record["results"] if is_headline(r))
     new = next(r["value"] for r in rows if is_headline(r))
     slack = max(2 * (old["sd"] or 0), 0.001)

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import subprocess
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,19 @@ from vadlib.errors import VadError
 NEEDED = ("name", "method", "data", "profile", "seeds", "results", "stamp", "confirmed")
 
 
+# where pip puts the records and checkpoints of the book (pyproject.toml), as in Colab
+INSTALLED = Path(sysconfig.get_path("data")) / "share" / "vadlib"
+
+
 def results_folder() -> Path:
+    """Where records are written."""
     return home() / "data" / "results"
+
+
+def kept(folder: str) -> Path:
+    """`data/FOLDER` of this repository; where there is none, the copy that pip installed."""
+    own = home() / "data" / folder
+    return own if own.exists() else INSTALLED / folder
 
 
 def read_records(folder: Path | None = None) -> list[dict[str, Any]]:
@@ -29,7 +41,7 @@ def read_records(folder: Path | None = None) -> list[dict[str, Any]]:
     Raises VadError naming a file that is no record.
     """
     found = []
-    for path in sorted((folder or results_folder()).glob("*.json")):
+    for path in sorted((folder or kept("results")).glob("*.json")):
         if path.name == "chapters.json":  # the chapters' times, not a record
             continue
         try:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import stat
-import sys
+import sysconfig
 import tarfile
 import zipfile
 import zlib
@@ -26,7 +26,7 @@ from vadlib.data import store
 from vadlib.errors import VadError
 
 CHUNK = 2**16  # what a broken connection may lose
-INSTALLED = Path(sys.prefix) / "share" / "vadlib" / "manifest.json"
+INSTALLED = Path(sysconfig.get_path("data")) / "share" / "vadlib" / "manifest.json"
 TIMEOUT = (15, 60)  # seconds to connect, and between two pieces of an answer
 
 
