@@ -244,3 +244,13 @@ def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])
     assert stop.value.code == 0 and "usage: vadlib" in capsys.readouterr().out
+
+
+def test_an_installed_library_without_a_repository_finds_the_records_that_came_with_it(
+    home, monkeypatch
+):
+    ex.reproduce("frame-index-plaza-standard", None, "cpu", quiet)
+    installed = home / "share"
+    (home / "data").rename(installed)
+    monkeypatch.setattr(records, "INSTALLED", installed)
+    assert [r["name"] for r in ex.records()] == ["frame-index-plaza-standard"]
