@@ -189,7 +189,7 @@ def line(capsys):
         (["reproduce", "maam-ped9-smoke"], "no experiment 'maam-ped9-smoke'"),
         (["reproduce", NAME, "--profile", "huge"], "no experiment"),
         (["reproduce", NAME, "--confirm"], "no record of"),
-        (["fit", "nonesuch", "--out", "x.pt"], "unknown method 'nonesuch'"),
+        (["fit", "nonesuch", "--out", "x.pt"], "'nonesuch' is not a method that is trained"),
         (["fit", "zero-flow", "--out", "x.pt"], "zero-flow is untrained"),
         (["fit", "maam", "--profile", "huge", "--out", "x.pt"], "unknown profile 'huge'"),
         (["fit", "maam", "--device", "tpu", "--out", "x.pt"], "unknown device 'tpu'"),

@@ -99,9 +99,9 @@ def fit(options: argparse.Namespace) -> None:
 
     if options.method in ex.BASELINES:
         raise VadError(f"{options.method} is untrained", "Use `vadlib score` right away.")
-    overrides = {}
+    config, overrides = ex.config_of(options.method, options.profile), {}
     if options.epochs is not None:
-        overrides["train"] = replace(ex.maam_config(options.profile).train, epochs=options.epochs)
+        overrides["train"] = replace(config.train, epochs=options.epochs)
     exp = ex.Experiment("fit", options.method, options.data, options.profile, config=overrides)
     model = exp.detector(options.seed, options.device)
     history = model.fit(exp.load("train"), folder=options.folder)  # type: ignore[call-arg]

@@ -22,7 +22,7 @@ from vadlib.detector import Detector, History
 from vadlib.errors import VadError
 from vadlib.evaluate import PROTOCOLS, evaluate
 from vadlib.models import BASELINES, DETECTORS, detector
-from vadlib.models.maam import MAAM, MAAMConfig
+from vadlib.models.maam import MAAMConfig
 from vadlib.records import (
     commit,
     device_name,
@@ -61,8 +61,13 @@ class Experiment:
     @property
     def committed(self) -> bool:
         """Whether its checkpoints are part of the repository."""
-        trained = self.method not in BASELINES and not self.config
-        return trained and (self.data, self.profile) == ("ped2", "standard")
+        own = self.trained and not self.config
+        return own and (self.data, self.profile) == ("ped2", "standard")
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is anything to train."""
+        return self.method in TRAINED
 
     def load(self, split: str) -> list[Video]:
         """The videos that it trains or tests on."""
@@ -72,18 +77,16 @@ class Experiment:
         """Its detector, untrained."""
         if self.method == "random":
             return detector("random", seed=seed)
-        if self.method in BASELINES:
+        if not self.trained:
             return detector(self.method)
-        config = maam_config(self.profile, self.config)
+        config = config_of(self.method, self.profile, self.config)
         config = replace(config, train=replace(config.train, seed=seed))
         return detector(self.method, config=config, device=device)
 
     @property
     def config_dict(self) -> dict[str, Any]:
         """Its config in full; a baseline has none."""
-        if self.method in BASELINES:
-            return {}
-        return asdict(maam_config(self.profile, self.config))
+        return asdict(config_of(self.method, self.profile, self.config)) if self.trained else {}
 
     @property
     def stamp(self) -> str:
@@ -119,11 +122,23 @@ MAAM_PROFILES: dict[str, dict[str, Any]] = {
 }
 
 
-def maam_config(profile: str, overrides: dict[str, Any] | None = None) -> MAAMConfig:
-    """MAAM-Net's config at a profile. Raises VadError for an unknown profile."""
+# A trained method: the dataclass of its config, with a field `train`, and its settings by profile.
+# Its detector has `net`, `state()` and `load_state(state)` besides `fit` and `score`.
+TRAINED: dict[str, tuple[Any, dict[str, dict[str, Any]]]] = {"maam": (MAAMConfig, MAAM_PROFILES)}
+
+
+def config_of(method: str, profile: str, overrides: dict[str, Any] | None = None) -> Any:
+    """A trained method's config at a profile, with some fields replaced.
+
+    Raises VadError for an unknown or untrained method, and for an unknown profile.
+    """
+    if method not in TRAINED:
+        known = ", ".join(TRAINED)
+        raise VadError(f"{method!r} is not a method that is trained", f"Use one of: {known}.")
     if profile not in PROFILES:
         raise VadError(f"unknown profile {profile!r}", f"Use one of: {', '.join(PROFILES)}.")
-    return MAAMConfig(**(MAAM_PROFILES[profile] | (overrides or {})))
+    config, profiles = TRAINED[method]
+    return config(**(profiles[profile] | (overrides or {})))
 
 
 def _maam(suffix: str = "", note: str = "", **config: Any) -> list[Experiment]:
@@ -188,7 +203,7 @@ def checkpoint_path(exp: Experiment, seed: int) -> Path:
 
 
 def save_checkpoint(
-    path: Path, model: MAAM, name: str, stamp: str, data_sha: str, h: History
+    path: Path, model: Any, name: str, stamp: str, data_sha: str, h: History
 ) -> None:
     """Keep a trained detector: its state, who made it from what, and how training went."""
     content = {"state": model.state(), "experiment": name, "stamp": stamp}
@@ -217,7 +232,9 @@ def from_checkpoint(method: str, path: Path, device: str = "auto") -> Detector:
     config = training.read(path).get("state", {}).get("config")
     if config is None:
         raise VadError(f"{path} is not a detector's checkpoint", "Make one with `vadlib fit`.")
-    made = MAAMConfig(**(config | {"train": TrainConfig(**config["train"])}))
+    if method not in TRAINED:
+        raise VadError(f"{method!r} is not a method that is trained", "It needs no checkpoint.")
+    made = TRAINED[method][0](**(config | {"train": TrainConfig(**config["train"])}))
     model = detector(method, config=made, device=device)
     load_checkpoint(path, model)
     return model
@@ -225,7 +242,7 @@ def from_checkpoint(method: str, path: Path, device: str = "auto") -> Detector:
 
 def train_or_load(
     name: str, seed: int = 0, device: str = "auto", say: Any = print
-) -> tuple[MAAM, History]:
+) -> tuple[Any, History]:
     """The trained detector of an experiment: its committed checkpoint, else trained now.
 
     A checkpoint of older code is loaded and the notice says so; one that belongs to the repository
@@ -253,7 +270,7 @@ def train_or_load(
 
 def _fit(exp: Experiment, model: Detector, seed: int, say: Any = print) -> tuple[Detector, History]:
     videos = exp.load("train")
-    if exp.method in BASELINES:
+    if not exp.trained:
         return model, model.fit(videos)
     say(f"Training {exp.name} on {sum(map(len, videos)):,} frames; the bar shows the time left.")
     folder = home() / "data" / "cache" / "runs" / f"{exp.name}-s{seed}-{exp.stamp}"
@@ -279,7 +296,7 @@ def run_seed(exp: Experiment, seed: int, device: str = "auto", say: Any = print)
     sha = data_sha(exp.load("train") + test)
     say(f"{exp.name}, seed {seed}: testing")
     rows = evaluate(model, test)
-    if isinstance(model, MAAM):
+    if exp.trained:
         save_checkpoint(checkpoint_path(exp, seed), model, exp.name, made_by, sha, history)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
@@ -295,22 +312,18 @@ def run_seed(exp: Experiment, seed: int, device: str = "auto", say: Any = print)
     }
 
 
-def cost(model: Detector, exp: Experiment, history: History) -> dict[str, Any]:
+def cost(model: Any, exp: Experiment, history: History) -> dict[str, Any]:
     """Parameters, FLOPs of one frame forward (1 MAC = 2 FLOPs), training frames a second."""
-    if not isinstance(model, MAAM):
+    if not exp.trained:
         return {"params": 0}
-    model.net.eval()
+    model.net.to(model.device).eval()
     frame = torch.zeros(1, model.config.in_channels, *SIZES[exp.profile], device=model.device)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.net.to(model.device)(frame)
-    params = sum(p.numel() for p in model.net.parameters())
-    fps = round(history.samples_per_second, 1)
-    flops = counter.get_total_flops()
+        model.net(frame)
     return {
-        "params": params,
-        "flops_per_frame": flops,
-        "train_fps": fps,
-        "psi": model.psi,
+        "params": sum(p.numel() for p in model.net.parameters()),
+        "flops_per_frame": counter.get_total_flops(),
+        "train_fps": round(history.samples_per_second, 1),
         "train_frames": history.samples,
     }
 
