@@ -17,6 +17,8 @@ DETECTORS = {
     "flow-magnitude": "vadlib.models.baselines:FlowMagnitude",
     "zero-flow": "vadlib.models.baselines:ZeroFlow",
     "maam": "vadlib.models.maam:MAAM",
+    "la-net": "vadlib.models.la_net:LANet",
+    "msti": "vadlib.models.msti:MSTI",
 }
 BASELINES = ("random", "frame-index", "copy-last", "flow-magnitude", "zero-flow")
 
