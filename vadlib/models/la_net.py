@@ -105,10 +105,11 @@ class LocalityAttention(nn.Module):
             )
         self.heads, self.mode, self.sigma = config.heads, config.prior, config.sigma
         self.factor = (config.width // config.heads) ** -0.5 if config.scale else 1.0
-        self.phi = nn.Linear(config.features, config.width)
-        self.psi = nn.Linear(config.features, config.width)
-        self.value = nn.Linear(config.features, config.width)  # all W_k side by side
-        self.out = nn.Linear(config.width, config.features)  # W_h
+        # no biases, as printed; one in psi could not even learn, as the softmax cancels it
+        self.phi, self.psi, self.value = (  # value: all W_k side by side
+            nn.Linear(config.features, config.width, bias=False) for _ in range(3)
+        )
+        self.out = nn.Linear(config.width, config.features, bias=False)  # W_h
 
     def split(self, x: Tensor) -> Tensor:
         """(B, T, D_h) -> (B, heads, T, D_h / heads)."""
