@@ -90,7 +90,8 @@ class Experiment:
     @property
     def stamp(self) -> str:
         """Hash of the code and the config that decide its numbers."""
-        return stamp([DETECTORS[self.method].split(":")[0], "vadlib.evaluate"], self.config_dict)
+        module = DETECTORS[self.method].split(":")[0]
+        return stamp([module, "vadlib.evaluate:evaluate"], self.config_dict)
 
 
 def load(data: str, profile: str, split: str, **kw: Any) -> list[Video]:

@@ -1,0 +1,187 @@
+"""What the stamp of a number covers: on small packages that are read, never imported."""
+
+import itertools
+import os
+
+import pytest
+
+from vadlib import stamp
+from vadlib.errors import VadError
+
+CLOCK = itertools.count(1)
+FILES = {
+    "__init__.py": "",
+    "model.py": """
+from toy import motion
+from toy.layers import Base, Memory, mark
+import toy.maths as m
+from toy.names import PATCH, Width
+SCALE = 3
+UNUSED = 4
+class Model(Base):
+    @mark
+    def fit(self, width: Width, patch=PATCH):
+        from toy.lazy import slow
+        return Memory(SCALE), motion.flow(width), m.deep.half(2), slow()
+""",
+    "layers.py": """
+import numpy as np
+from toy.maths import norm
+EPS = 1
+class Base: pass
+def mark(f): return f
+class Memory:
+    def read(self, *args):
+        kept = [kept for kept in args]
+        return norm(self) + EPS + len(kept)
+class Other:
+    def read(self): return spare(self)
+def spare(x): return np.abs(x)
+""",
+    "maths/__init__.py": "from .deep import half as halve\nfrom toy.maths.deep import norm\n",
+    "maths/deep.py": """
+def norm(x): return root(x)
+def root(x): return x
+def half(x): return x / 2
+""",
+    "motion.py": """
+import cv2
+TABLE = {}
+TABLE["a"] = 1
+def flow(x): return x
+def film(x): return x
+""",
+    "lazy.py": "def slow(): return 1\ndef never(): return 2\n",
+    "names.py": "PATCH, STEP = 5, 6\nWidth = int\nHEIGHT = 7\n",
+    "escape.py": "from toy import motion\ndef run(name): return getattr(motion, name)\n",
+    "star.py": "from toy.motion import *\ndef run(): return flow(1)\n",
+    "own.py": "def run(name): return globals()[name]()\ndef hidden(): return 1\n",
+    "local.py": """
+from toy.lazy import slow, never
+from toy import motion
+def mine(x, slow=slow(), *, k=lambda motion: motion): return [x for x in (y := slow)], motion.flow
+def ours():
+    global never
+    never = 1
+    def inner(x): return [x for x in never]
+    return inner
+""",
+    "branch.py": (
+        "try:\n    from toy.lazy import slow as f\nexcept ImportError:\n    f = None\n"
+        "def run(): return f()\n"
+    ),
+    "api.py": "from toy.layers import Memory, Other\n",
+    "user.py": "from toy.api import Memory\ndef run(): return Memory()\n",
+}
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A package on disk; call it with a root, and what to replace in which file, for a stamp."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def stamped(root="toy.model", file=None, old="", new=""):
+        for name, text in FILES.items():
+            path = tmp_path / "toy" / name
+            path.parent.mkdir(exist_ok=True, parents=True)
+            if name == file:
+                assert old in text
+                text = text.replace(old, new, 1) if old else text + new
+            path.write_text(text)
+            os.utime(path, ns=(0, next(CLOCK)))  # two versions never share a time
+        return stamp.stamp([root], {})
+
+    return stamped
+
+
+CHANGES = {
+    "a constant in a method": ("model.py", "SCALE = 3", "SCALE = 9"),
+    "a constant two modules away": ("layers.py", "EPS = 1", "EPS = 2"),
+    "a helper two modules away": ("maths/deep.py", "root(x): return x", "root(x): return -x"),
+    "a base class": ("layers.py", "class Base: pass", "class Base: x = 1"),
+    "a decorator": ("layers.py", "return f", "return None"),
+    "a default": ("names.py", "5, 6", "8, 6"),
+    "an annotation": ("names.py", "Width = int", "Width = float"),
+    "through a module": ("motion.py", "flow(x): return x", "flow(x): return -x"),
+    "through a package's alias": ("maths/deep.py", "x / 2", "x / 3"),
+    "a local import": ("lazy.py", "slow(): return 1", "slow(): return 3"),
+    "a plain statement of a module": ("motion.py", 'TABLE["a"] = 1', 'TABLE["a"] = 2'),
+    "a new plain statement of a module": ("layers.py", "", "print(1)\n"),
+    "what a name is imported from": (
+        "layers.py",
+        "maths import norm",
+        "maths import halve as norm",
+    ),
+    "a second binding of a name": ("model.py", "", "SCALE = 9\n"),
+    "a changed name in place": ("model.py", "", "SCALE += 1\n"),
+    "a plain statement of the package": ("__init__.py", "", "print(1)\n"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_a_change_of_what_is_used_changes_the_stamp(toy, change):
+    assert toy("toy.model:Model", *change) != toy("toy.model:Model")
+
+
+HARMLESS = {
+    "a new class": ("layers.py", "", "class New(Base):\n    x = norm(EPS)\n"),
+    "a class beside it": ("layers.py", "return spare(self)", "return 0"),
+    "what only that class uses": ("layers.py", "np.abs", "np.exp"),
+    "a function beside it": ("motion.py", "film(x): return x", "film(x): return -x"),
+    "beside a local import": ("lazy.py", "return 2", "return 3"),
+    "an unrelated constant": ("names.py", "HEIGHT = 7", "HEIGHT = 8"),
+    "its own unused constant": ("model.py", "UNUSED = 4", "UNUSED = 5"),
+    "an import that only others need": ("layers.py", "import numpy as np", "import cupy as np"),
+    "one more name of an import": ("model.py", "Base, Memory", "Base, Other, Memory"),
+    "a name that is local elsewhere": ("layers.py", "", "def kept(x): return x\n"),
+    "a comment": ("layers.py", "EPS = 1", "EPS = 1  # small"),
+    "a docstring": ("layers.py", "import numpy", '"""Layers."""\n\nimport numpy'),
+}
+
+
+@pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS.keys())
+def test_a_change_of_anything_else_does_not(toy, change):
+    assert toy("toy.model:Model", *change) == toy("toy.model:Model")
+
+
+def test_a_whole_module_counts_with_all_that_it_defines(toy):
+    change = HARMLESS["its own unused constant"]
+    assert toy("toy.model", *change) != toy("toy.model")
+    assert toy("toy.model", *HARMLESS["a new class"]) == toy("toy.model")
+
+
+@pytest.mark.parametrize(
+    "root,file,old",
+    [
+        ("toy.escape:run", "motion.py", "film(x): return x"),
+        ("toy.star:run", "motion.py", "flow(x): return x"),
+        ("toy.own:run", "own.py", "hidden(): return 1"),
+        ("toy.branch:run", "lazy.py", "slow(): return 1"),
+        ("toy.user:run", "layers.py", "norm(self)"),
+        ("toy.local:mine", "lazy.py", "slow(): return 1"),
+        ("toy.local:mine", "motion.py", "flow(x): return x"),
+        ("toy.local:ours", "lazy.py", "never(): return 2"),
+    ],
+)
+def test_dynamic_use_star_imports_scopes_and_names_passed_on_are_followed(toy, root, file, old):
+    assert toy(root, file, old, old + " + 1") != toy(root)
+
+
+def test_a_name_passed_on_by_a_package_pulls_no_other(toy):
+    assert toy("toy.user:run", "layers.py", "spare(self)", "1") == toy("toy.user:run")
+
+
+def test_a_root_that_is_not_there_is_named(toy):
+    toy()
+    for root in ("toy.nothing", "toy.model:Nothing", "nowhere.at.all"):
+        with pytest.raises(VadError, match=root):
+            stamp.stamp([root], {})
+
+
+def test_the_stamp_of_a_model_covers_what_it_uses_and_no_more():
+    code = stamp.code_behind(["vadlib.models.maam", "vadlib.evaluate:evaluate"])
+    assert {"vadlib.train", "vadlib.layers", "vadlib.score", "vadlib.metrics"} <= code.keys()
+    assert not code.keys() & {"vadlib.plot", "vadlib.book", "vadlib.publish", "vadlib.experiments"}
+    firsts = {text.splitlines()[0] for text in code["vadlib.motion"]}
+    assert 'def flow(video: Video, method: str = "dis") -> np.ndarray:' in firsts
+    assert not any(first.startswith("def resize_flow") for first in firsts)
