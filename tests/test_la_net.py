@@ -413,8 +413,8 @@ def test_padding_changes_neither_scores_nor_losses(mode):
     """More of it, and filled with large numbers instead of zeros."""
     config = LANetConfig(**(SMALL | mode))
     net, (x, mask) = small(**mode), batch()
-    junk = torch.cat([x, torch.zeros(4, 9, D)], 1)
-    wide = torch.cat([mask, torch.zeros(4, 9, dtype=torch.bool)], 1)
+    junk = torch.cat([x, torch.zeros(4, 20, D)], 1)
+    wide = torch.cat([mask, torch.zeros(4, 20, dtype=torch.bool)], 1)  # k would grow
     junk = torch.where(wide[..., None], junk, 50.0)
     a, b = net(x, mask), net(junk, wide)
     torch.testing.assert_close(b.scores[:, :20][mask], a.scores[mask])
