@@ -1,16 +1,18 @@
 """Records: what they hold, when they are stale, how they are confirmed; and the command line."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from vadlib import experiments as ex
-from vadlib import records, stamp
+from vadlib import records, rows, stamp
 from vadlib.__main__ import main
 from vadlib.data.video import write
+from vadlib.detector import History
 from vadlib.errors import VadError
 from vadlib.train import TrainConfig
 
@@ -20,10 +22,10 @@ def home(tmp_path, monkeypatch):
     """A repository of this test's own, with a Plaza small enough to train on in a second."""
     monkeypatch.setenv("VADLIB_HOME", str(tmp_path))
     for profile in ("smoke", "standard"):
-        monkeypatch.setitem(ex.PLAZA, profile, {"train": (1, 40), "test": (2, 60)})
-        monkeypatch.setitem(ex.SIZES, profile, (48, 64))
+        monkeypatch.setitem(rows.PLAZA, profile, {"train": (1, 40), "test": (2, 60)})
+        monkeypatch.setitem(rows.SIZES, profile, (48, 64))
     small = {"width": 2, "items": 10, "patch": (8, 6), "train": TrainConfig(epochs=0.4)}
-    monkeypatch.setitem(ex.MAAM_PROFILES, "smoke", small)
+    monkeypatch.setitem(rows.MAAM_PROFILES, "smoke", small)
     return tmp_path
 
 
@@ -58,6 +60,48 @@ def test_seeds_are_added_to_a_record_of_the_same_code_only(home, monkeypatch):
     path = home / "data" / "results" / "random-plaza-standard.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"stamp": "older"}))
     assert ex.reproduce("random-plaza-standard", [2], "cpu", quiet)["seeds"] == [2]
+
+
+@dataclass(frozen=True)
+class Bag:
+    """What every data set offers, and no more: here frames that are never looked at."""
+
+    name: str
+    key: str
+    labels: np.ndarray
+    masks: None = None
+    truth: dict = field(default_factory=dict)
+
+    def __len__(self):
+        return len(self.labels)
+
+
+def test_each_seed_may_draw_its_own_split_of_items_that_are_no_videos(home, monkeypatch):
+    drawn = []
+
+    def read(profile, split, seed):
+        drawn.append((profile, split, seed))
+        return [Bag("a", f"{split}{seed}", np.arange(20) // (5 + seed) == 1)]
+
+    monkeypatch.setitem(rows.READERS, "bags", read)
+    exp = rows.Experiment("index-bags-standard", "frame-index", "bags", "standard")
+    monkeypatch.setitem(rows.EXPERIMENTS, exp.name, exp)
+    record = ex.reproduce(exp.name, [0, 2], "cpu", quiet)
+    assert {("standard", s, n) for s in ("train", "test") for n in (0, 2)} == set(drawn)
+    assert record["seeds"] == [0, 2]  # other data, but the data of their seed
+    assert len({run["data_sha"] for run in record["runs"]}) == 2
+    assert len({run["label_sha"] for run in record["runs"]}) == 2
+    monkeypatch.setitem(rows.READERS, "bags", lambda *a: [replace(b, key="new") for b in read(*a)])
+    assert ex.reproduce(exp.name, [1], "cpu", quiet)["seeds"] == [1]  # the others' data changed
+
+
+def test_the_cost_is_that_of_what_the_network_reads_for_one_frame(home):
+    exp = ex.experiment(NAME)
+    model, history = exp.detector(0, "cpu"), History()
+    one = ex.cost(model, exp, history)
+    assert one["params"] == sum(p.numel() for p in model.net.parameters()) and one["train_fps"] == 0
+    model.cost_inputs = lambda size: (torch.zeros(2, 3, *size),)
+    assert ex.cost(model, exp, history)["flops_per_frame"] == 2 * one["flops_per_frame"] > 0
 
 
 def test_the_same_seed_gives_the_same_numbers(home):
@@ -150,6 +194,16 @@ def test_a_checkpoint_of_older_code_loads_with_a_notice(home):
     torch.save(content | {"stamp": "older"}, path)
     ex.train_or_load(NAME, 0, "cpu", said.append)
     assert "older code" in said[0]
+
+
+def test_every_checkpoint_that_chapters_load_is_there():
+    folder = Path(__file__).parents[1] / "data" / "checkpoints"
+    committed = [exp for exp in rows.EXPERIMENTS.values() if exp.committed]
+    assert committed
+    for exp in committed:
+        for seed in exp.seeds:
+            content = torch.load(folder / f"{exp.name}-s{seed}.pt", weights_only=True)
+            assert content["experiment"] == exp.name
 
 
 def test_a_missing_checkpoint_of_the_published_book_is_an_error(home):

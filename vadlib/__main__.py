@@ -96,8 +96,9 @@ def fit(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from vadlib import experiments as ex
+    from vadlib.models import BASELINES
 
-    if options.method in ex.BASELINES:
+    if options.method in BASELINES:
         raise VadError(f"{options.method} is untrained", "Use `vadlib score` right away.")
     config, overrides = ex.config_of(options.method, options.profile), {}
     if options.epochs is not None:

@@ -18,8 +18,9 @@ import vadlib
 from vadlib import data as datasets
 from vadlib.data.base import Video
 from vadlib.errors import VadError
-from vadlib.experiments import SIZES, load, records, train_or_load
+from vadlib.experiments import records, train_or_load
 from vadlib.records import kept
+from vadlib.rows import SIZES, load
 from vadlib.train import pick_device
 
 __all__ = ["Run", "box", "check", "cost", "exercise", "md", "protocol_card", "records_table"]

@@ -1,4 +1,4 @@
-"""Experiments: a row of a table as a config, the run that fills it, and the record it leaves."""
+"""Experiments: the run that fills a row, its checkpoint, and the record that it leaves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import resource
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,12 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vadlib import data as datasets
 from vadlib import train as training
-from vadlib.data.base import Video
 from vadlib.data.store import digest, home
 from vadlib.detector import Detector, History
 from vadlib.errors import VadError
 from vadlib.evaluate import PROTOCOLS, evaluate
-from vadlib.models import BASELINES, DETECTORS, detector
-from vadlib.models.maam import MAAMConfig
+from vadlib.models import detector
 from vadlib.records import (
     commit,
     device_name,
@@ -32,167 +28,12 @@ from vadlib.records import (
     versions,
     write_record,
 )
-from vadlib.stamp import stamp
+from vadlib.rows import EXPERIMENTS, SIZES, TRAINED, Experiment, experiment
+from vadlib.rows import config_of as config_of  # chapters take these two from here
+from vadlib.rows import load as load
 from vadlib.train import TrainConfig
 
-PROFILES = ("smoke", "standard", "full")
-# profile -> height and width of a frame, and videos and frames a video of Plaza in each split
-SIZES = {"smoke": (128, 192), "standard": (128, 192), "full": (240, 360)}
-PLAZA = {
-    "smoke": {"train": (4, 120), "test": (6, 100)},
-    "standard": {"train": (8, 200), "test": (12, 150)},
-    "full": {"train": (16, 200), "test": (24, 200)},
-}
 SHOWN = {"average": "micro", "dropped": "frames without a score", "chosen on test": "nothing"}
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One row: a method with a config, on a data set, at a profile. `note` says what it is for."""
-
-    name: str
-    method: str
-    data: str
-    profile: str
-    seeds: tuple[int, ...] = (0, 1, 2)
-    config: dict[str, Any] = field(default_factory=dict)
-    note: str = ""
-
-    @property
-    def committed(self) -> bool:
-        """Whether its checkpoints are part of the repository: those that chapters load."""
-        return self.name in ("maam-ped2-standard", "maam-long-ped2-standard")
-
-    @property
-    def trained(self) -> bool:
-        """Whether there is anything to train."""
-        return self.method in TRAINED
-
-    def load(self, split: str) -> list[Video]:
-        """The videos that it trains or tests on."""
-        return load(self.data, self.profile, split)
-
-    def detector(self, seed: int, device: str = "auto") -> Detector:
-        """Its detector, untrained."""
-        if self.method == "random":
-            return detector("random", seed=seed)
-        if not self.trained:
-            return detector(self.method)
-        config = config_of(self.method, self.profile, self.config)
-        config = replace(config, train=replace(config.train, seed=seed))
-        return detector(self.method, config=config, device=device)
-
-    @property
-    def config_dict(self) -> dict[str, Any]:
-        """Its config in full; a baseline has none."""
-        return asdict(config_of(self.method, self.profile, self.config)) if self.trained else {}
-
-    @property
-    def stamp(self) -> str:
-        """Hash of the code and the config that decide its numbers."""
-        module = DETECTORS[self.method].split(":")[0]
-        return stamp([module, "vadlib.evaluate:evaluate"], self.config_dict)
-
-
-def load(data: str, profile: str, split: str, **kw: Any) -> list[Video]:
-    """The videos of a data set as a profile wants them; kw as for `vadlib.data.load`."""
-    if data == "plaza":
-        count, length = PLAZA[profile][split]
-        kw = {"count": count, "length": length} | kw
-    size = kw.pop("size", SIZES[profile])
-    return datasets.load(data, split, size=size, **kw)
-
-
-# How MAAM-Net is trained at each profile. Width, steps and learning rate of smoke and standard were
-# chosen by what two cores can do and by the loss on two *training* videos held out; "full" is the
-# paper's section 4.3.
-MAAM_PROFILES: dict[str, dict[str, Any]] = {
-    "smoke": {
-        "width": 8,
-        "items": 100,
-        "patch": (16, 11),
-        "train": TrainConfig(epochs=2, batch_size=4, lr=2e-3, schedule="cosine"),
-    },
-    "standard": {
-        "width": 8,
-        "patch": (16, 11),
-        "train": TrainConfig(epochs=4, batch_size=4, lr=2e-3, schedule="cosine"),
-    },
-    "full": {},
-}
-
-
-# A trained method: the dataclass of its config, with a field `train`, and its settings by profile.
-# Its detector has `net`, `state()` and `load_state(state)` besides `fit` and `score`.
-TRAINED: dict[str, tuple[Any, dict[str, dict[str, Any]]]] = {"maam": (MAAMConfig, MAAM_PROFILES)}
-
-
-def config_of(method: str, profile: str, overrides: dict[str, Any] | None = None) -> Any:
-    """A trained method's config at a profile, with some fields replaced.
-
-    Raises VadError for an unknown or untrained method, and for an unknown profile.
-    """
-    if method not in TRAINED:
-        known = ", ".join(TRAINED)
-        raise VadError(f"{method!r} is not a method that is trained", f"Use one of: {known}.")
-    if profile not in PROFILES:
-        raise VadError(f"unknown profile {profile!r}", f"Use one of: {', '.join(PROFILES)}.")
-    config, profiles = TRAINED[method]
-    return config(**(profiles[profile] | (overrides or {})))
-
-
-def _maam(suffix: str = "", note: str = "", **config: Any) -> list[Experiment]:
-    """An ablation of MAAM-Net at every profile and data set that makes sense for it."""
-    places = [(d, p) for d in ("ped2", "plaza") for p in PROFILES if (d, p) != ("ped2", "smoke")]
-    return [
-        Experiment(f"maam{suffix}-{d}-{p}", "maam", d, p, config=config, note=note)
-        for d, p in places
-    ]
-
-
-def _maam_long() -> Experiment:
-    """Does three times the training change what the motion branch can do?"""
-    longer = replace(MAAM_PROFILES["standard"]["train"], epochs=12)
-    note, name = "three times the training", "maam-long-ped2-standard"
-    return Experiment(name, "maam", "ped2", "standard", config={"train": longer}, note=note)
-
-
-def _baselines() -> list[Experiment]:
-    return [
-        Experiment(f"{b}-{d}-standard", b, d, "standard", (0, 1, 2) if b == "random" else (0,))
-        for d in ("ped2", "plaza")
-        for b in BASELINES
-    ]
-
-
-EXPERIMENTS: dict[str, Experiment] = {
-    e.name: e
-    for e in [
-        *_baselines(),
-        *_maam(note="the method, with the latent loss as printed"),
-        *_maam("-pull", "the latent loss that the text describes", latent="pull"),
-        *_maam("-none", "no latent loss", latent="none"),
-        *_maam("-nomemory", "no memory: the decoders read the encoder", memory=False),
-        _maam_long(),
-    ]
-}
-
-
-def experiment(name: str, profile: str | None = None) -> Experiment:
-    """An experiment by name; `profile` replaces the last part of the name.
-
-    Raises VadError for an unknown one.
-    """
-    if profile is not None:
-        name = "-".join(
-            [*name.split("-")[:-1], profile] if name.split("-")[-1] in PROFILES else [name, profile]
-        )
-    if name not in EXPERIMENTS:
-        raise VadError(
-            f"there is no experiment {name!r}",
-            f"`vadlib status` and this list know: {', '.join(EXPERIMENTS)}.",
-        )
-    return EXPERIMENTS[name]
 
 
 # ---------------------------------------------------------------------------------- checkpoints
@@ -269,7 +110,7 @@ def train_or_load(
 
 
 def _fit(exp: Experiment, model: Detector, seed: int, say: Any = print) -> tuple[Detector, History]:
-    videos = exp.load("train")
+    videos = exp.load("train", seed)
     if not exp.trained:
         return model, model.fit(videos)
     say(f"Training {exp.name} on {sum(map(len, videos)):,} frames; the bar shows the time left.")
@@ -292,8 +133,8 @@ def run_seed(exp: Experiment, seed: int, device: str = "auto", say: Any = print)
     say(f"{exp.name}, seed {seed}: training")
     model, history = _fit(exp, exp.detector(seed, device), seed, say)
     trained = time.monotonic() - started
-    test = exp.load("test")
-    sha = data_sha(exp.load("train") + test)
+    test = exp.load("test", seed)
+    sha = data_sha(exp.load("train", seed) + test)
     say(f"{exp.name}, seed {seed}: testing")
     rows = evaluate(model, test)
     if exp.trained:
@@ -313,13 +154,21 @@ def run_seed(exp: Experiment, seed: int, device: str = "auto", say: Any = print)
 
 
 def cost(model: Any, exp: Experiment, history: History) -> dict[str, Any]:
-    """Parameters, FLOPs of one frame forward (1 MAC = 2 FLOPs), training frames a second."""
+    """Parameters, FLOPs of one frame forward (1 MAC = 2 FLOPs), training frames a second.
+
+    What the network reads for one scored frame is the detector's to say: `cost_inputs(size)` is a
+    tuple of tensors. Without that method it is one frame.
+    """
     if not exp.trained:
         return {"params": 0}
     model.net.to(model.device).eval()
-    frame = torch.zeros(1, model.config.in_channels, *SIZES[exp.profile], device=model.device)
+    size = SIZES[exp.profile]
+    if hasattr(model, "cost_inputs"):
+        inputs = model.cost_inputs(size)
+    else:
+        inputs = (torch.zeros(1, model.config.in_channels, *size),)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.net(frame)
+        model.net(*(x.to(model.device) for x in inputs))
     return {
         "params": sum(p.numel() for p in model.net.parameters()),
         "flops_per_frame": counter.get_total_flops(),
@@ -328,9 +177,9 @@ def cost(model: Any, exp: Experiment, history: History) -> dict[str, Any]:
     }
 
 
-def data_sha(videos: Sequence[Video]) -> str:
-    """Hash of what the frames are: each video's content key and size."""
-    return digest([[v.name, v.key, list(v.frames.shape)] for v in videos])
+def data_sha(videos: Sequence[Any]) -> str:
+    """Hash of what was trained and tested on: each video's name, content key and length."""
+    return digest([[v.name, v.key, len(v)] for v in videos])
 
 
 def reproduce(
@@ -346,12 +195,20 @@ def reproduce(
     for seed in seeds or exp.seeds:
         run = run_seed(exp, seed, device, say)
         old = next((r for r in read_records() if r["name"] == exp.name), None)
-        same = old and all(old[k] == run[k] for k in ("stamp", "data_sha"))
-        runs = {run["seed"]: run for run in old["runs"]} if old and same else {}
+        same = old["runs"] if old and old["stamp"] == run["stamp"] else []
+        runs = {r["seed"]: r for r in same if _same_data(exp, r, run["data_sha"])}
         runs[seed] = run
         record = make_record(exp, [runs[s] for s in sorted(runs)])
         write_record(record)
     return record
+
+
+def _same_data(exp: Experiment, run: dict[str, Any], sha: str) -> bool:
+    """Whether a run's data are today's: `sha`, or what its own seed draws."""
+    if run["data_sha"] == sha:
+        return True
+    parts = (exp.load(split, run["seed"]) for split in ("train", "test"))
+    return run["data_sha"] == data_sha([video for part in parts for video in part])
 
 
 def make_record(exp: Experiment, runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -369,7 +226,7 @@ def make_record(exp: Experiment, runs: list[dict[str, Any]]) -> dict[str, Any]:
         "seeds": seeds,
         "results": rows,
         "protocols": {name: SHOWN | settings for name, settings in PROTOCOLS.items()},
-        "data_sha": runs[0]["data_sha"],
+        "data_sha": runs[0]["data_sha"],  # of the first seed; each run holds its own
         "label_sha": runs[0]["label_sha"],
         "commit": commit(),
         "versions": versions(),

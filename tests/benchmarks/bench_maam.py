@@ -16,8 +16,8 @@ import torch
 
 from vadlib import motion
 from vadlib.data.clips import Clips
-from vadlib.experiments import load
 from vadlib.models.maam import MAAMConfig, MAAMNet, losses, to_input
+from vadlib.rows import load
 from vadlib.train import seed_of
 
 CANDIDATES = [(8, 4, 2e-3), (16, 4, 1e-3), (16, 8, 1e-3), (32, 8, 1e-3)]  # width, batch, lr

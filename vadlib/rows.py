@@ -1,0 +1,200 @@
+"""Rows of the tables: every experiment as a config, and how each profile trains and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from vadlib import data as datasets
+from vadlib.data.base import Video
+from vadlib.detector import Detector
+from vadlib.errors import VadError
+from vadlib.models import BASELINES, DETECTORS, detector
+from vadlib.models.maam import MAAMConfig
+from vadlib.stamp import stamp
+from vadlib.train import TrainConfig
+
+PROFILES = ("smoke", "standard", "full")
+# profile -> height and width of a frame, and videos and frames a video of Plaza in each split
+SIZES = {"smoke": (128, 192), "standard": (128, 192), "full": (240, 360)}
+PLAZA = {
+    "smoke": {"train": (4, 120), "test": (6, 100)},
+    "standard": {"train": (8, 200), "test": (12, 150)},
+    "full": {"train": (16, 200), "test": (24, 200)},
+}
+
+# A data set that `vadlib.data` does not read: its items by profile, split and seed.
+READERS: dict[str, Callable[[str, str, int], list[Any]]] = {}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One row: a method with a config, on a data set, at a profile.
+
+    seeds      each trains and tests once; the row is their mean
+    config     fields of the method's config that differ from its profile
+    note       what the row is for
+    committed  its checkpoints are part of the repository: chapters load them
+    """
+
+    name: str
+    method: str
+    data: str
+    profile: str
+    seeds: tuple[int, ...] = (0, 1, 2)
+    config: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+    committed: bool = False
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is anything to train."""
+        return self.method in TRAINED
+
+    def load(self, split: str, seed: int = 0) -> list[Any]:
+        """What it trains or tests on; `seed` draws the split where a data set has none of its own.
+
+        Each item has `name`, `key`, `labels` and a length in frames, as a `Video` has.
+        """
+        if self.data in READERS:
+            return READERS[self.data](self.profile, split, seed)
+        return load(self.data, self.profile, split)
+
+    def detector(self, seed: int, device: str = "auto") -> Detector:
+        """Its detector, untrained."""
+        if self.method == "random":
+            return detector("random", seed=seed)
+        if not self.trained:
+            return detector(self.method)
+        config = config_of(self.method, self.profile, self.config)
+        config = replace(config, train=replace(config.train, seed=seed))
+        return detector(self.method, config=config, device=device)
+
+    @property
+    def config_dict(self) -> dict[str, Any]:
+        """Its config in full; a baseline has none."""
+        return asdict(config_of(self.method, self.profile, self.config)) if self.trained else {}
+
+    @property
+    def stamp(self) -> str:
+        """Hash of the code and the config that decide its numbers."""
+        module = DETECTORS[self.method].split(":")[0]
+        return stamp([module, "vadlib.evaluate:evaluate"], self.config_dict)
+
+
+def load(data: str, profile: str, split: str, **kw: Any) -> list[Video]:
+    """The videos of a data set as a profile wants them; kw as for `vadlib.data.load`."""
+    if data == "plaza":
+        count, length = PLAZA[profile][split]
+        kw = {"count": count, "length": length} | kw
+    size = kw.pop("size", SIZES[profile])
+    return datasets.load(data, split, size=size, **kw)
+
+
+# How MAAM-Net is trained at each profile. Width, steps and learning rate of smoke and standard were
+# chosen by what two cores can do and by the loss on two *training* videos held out; "full" is the
+# paper's section 4.3.
+MAAM_PROFILES: dict[str, dict[str, Any]] = {
+    "smoke": {
+        "width": 8,
+        "items": 100,
+        "patch": (16, 11),
+        "train": TrainConfig(epochs=2, batch_size=4, lr=2e-3, schedule="cosine"),
+    },
+    "standard": {
+        "width": 8,
+        "patch": (16, 11),
+        "train": TrainConfig(epochs=4, batch_size=4, lr=2e-3, schedule="cosine"),
+    },
+    "full": {},
+}
+
+
+# A trained method: the dataclass of its config, with a field `train`, and its settings by profile.
+# Its detector has `net`, `state()` and `load_state(state)` besides `fit` and `score`.
+TRAINED: dict[str, tuple[Any, dict[str, dict[str, Any]]]] = {"maam": (MAAMConfig, MAAM_PROFILES)}
+
+
+def config_of(method: str, profile: str, overrides: dict[str, Any] | None = None) -> Any:
+    """A trained method's config at a profile, with some fields replaced.
+
+    Raises VadError for an unknown or untrained method, and for an unknown profile.
+    """
+    if method not in TRAINED:
+        known = ", ".join(TRAINED)
+        raise VadError(f"{method!r} is not a method that is trained", f"Use one of: {known}.")
+    if profile not in PROFILES:
+        raise VadError(f"unknown profile {profile!r}", f"Use one of: {', '.join(PROFILES)}.")
+    config, profiles = TRAINED[method]
+    return config(**(profiles[profile] | (overrides or {})))
+
+
+def _maam(
+    suffix: str = "", note: str = "", committed: bool = False, **config: Any
+) -> list[Experiment]:
+    """An ablation of MAAM-Net at every profile and data set that makes sense for it."""
+    places = [(d, p) for d in ("ped2", "plaza") for p in PROFILES if (d, p) != ("ped2", "smoke")]
+    return [
+        Experiment(
+            name=f"maam{suffix}-{data}-{profile}",
+            method="maam",
+            data=data,
+            profile=profile,
+            config=config,
+            note=note,
+            committed=committed and (data, profile) == ("ped2", "standard"),
+        )
+        for data, profile in places
+    ]
+
+
+def _maam_long() -> Experiment:
+    """Does three times the training change what the motion branch can do?"""
+    return Experiment(
+        "maam-long-ped2-standard",
+        "maam",
+        "ped2",
+        "standard",
+        config={"train": replace(MAAM_PROFILES["standard"]["train"], epochs=12)},
+        note="three times the training",
+        committed=True,
+    )
+
+
+def _baselines() -> list[Experiment]:
+    return [
+        Experiment(f"{b}-{d}-standard", b, d, "standard", (0, 1, 2) if b == "random" else (0,))
+        for d in ("ped2", "plaza")
+        for b in BASELINES
+    ]
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    e.name: e
+    for e in [
+        *_baselines(),
+        *_maam(note="the method, with the latent loss as printed", committed=True),
+        *_maam("-pull", "the latent loss that the text describes", latent="pull"),
+        *_maam("-none", "no latent loss", latent="none"),
+        *_maam("-nomemory", "no memory: the decoders read the encoder", memory=False),
+        _maam_long(),
+    ]
+}
+
+
+def experiment(name: str, profile: str | None = None) -> Experiment:
+    """An experiment by name; `profile` replaces the last part of the name.
+
+    Raises VadError for an unknown one.
+    """
+    if profile is not None:
+        name = "-".join(
+            [*name.split("-")[:-1], profile] if name.split("-")[-1] in PROFILES else [name, profile]
+        )
+    if name not in EXPERIMENTS:
+        raise VadError(
+            f"there is no experiment {name!r}",
+            f"`vadlib status` and this list know: {', '.join(EXPERIMENTS)}.",
+        )
+    return EXPERIMENTS[name]
