@@ -115,6 +115,70 @@ class Memory(nn.Module):
         return Read(torch.cat([z, z_hat], 1) if self.read == "concat" else z_hat, weights)
 
 
+class PrototypeMemory(nn.Module):
+    """Items that follow the queries without gradient; MSTI-Net, equations 4-5, after MNAD.
+
+    items     N, the number of patterns, all of length one
+    channels  C, the length of each
+    read      "concat" hands the decoder [y, y_hat], as MNAD does; "replace" hands it y_hat
+    rule      how `update` weighs the queries: "mnad" or "paper"
+    """
+
+    items: Tensor
+
+    def __init__(
+        self,
+        items: int,
+        channels: int,
+        read: Literal["concat", "replace"] = "concat",
+        rule: Literal["mnad", "paper"] = "mnad",
+    ):
+        super().__init__()
+        if read not in ("replace", "concat"):
+            raise VadError(f"unknown read {read!r}", "Use 'replace' or 'concat'.")
+        if rule not in ("mnad", "paper"):
+            raise VadError(f"unknown update rule {rule!r}", "Use 'mnad' or 'paper'.")
+        self.register_buffer("items", F.normalize(torch.randn(items, channels), dim=1))
+        self.read, self.rule = read, rule
+
+    @property
+    def out_channels(self) -> int:
+        """Channels that the decoder receives."""
+        return self.items.shape[1] * (2 if self.read == "concat" else 1)
+
+    def forward(self, y: Tensor) -> Read:
+        """Rebuild every position of y (B, C, H, W) from the items, equation 4.
+
+        The cosine does not see a query's length, so y is scaled to length one before it is read.
+        """
+        b, c, h, w = y.shape
+        y = F.normalize(y, dim=1)
+        weights = similarities(rows(y), self.items).softmax(1)  # (B*H*W, N)
+        y_hat = (weights @ self.items).view(b, h, w, c).permute(0, 3, 1, 2)
+        return Read(torch.cat([y, y_hat], 1) if self.read == "concat" else y_hat, weights)
+
+    @torch.no_grad()
+    def update(self, y: Tensor) -> None:
+        """Move the items towards the queries y (B, C, H, W), equation 5.
+
+        "paper"  every item takes in every query, weighed by a softmax over the queries
+        "mnad"   an item takes in only those queries that it is nearest to; others stay as they are
+        """
+        queries = F.normalize(rows(y).float(), dim=1)  # (Q, C)
+        cosine = queries @ self.items.T  # (Q, N)
+        v = cosine.softmax(0)  # over the queries
+        if self.rule == "mnad":
+            nearest = F.one_hot(cosine.argmax(1), len(self.items))
+            v = v / v.amax(0) * nearest
+        # a new tensor, not a change in place: the loss of this step still needs the old one
+        self.items = F.normalize(self.items + v.T @ queries, dim=1)
+
+
+def rows(y: Tensor) -> Tensor:
+    """A map as a list of its positions: (B, C, H, W) -> (B*H*W, C)."""
+    return y.permute(0, 2, 3, 1).reshape(-1, y.shape[1])
+
+
 def entropy(weights: Tensor) -> Tensor:
     """Equation 8, sum_i -w_i log w_i for each row: (Q, N) -> (Q,), in [0, log N]; 0 log 0 = 0.
 
