@@ -579,6 +579,11 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
         assert torch.equal(a, b)
 
 
+def test_the_network_can_read_what_its_cost_is_measured_on():
+    model = LANet(LANetConfig(**SMALL), "cpu")
+    assert model.net(*model.cost_inputs((24, 32))).scores.shape == (1, 1)
+
+
 def test_a_checkpoint_brings_the_scores_back(trained):
     model, _ = trained["la-net"]
     other = detector("la-net", config=model.config, device="cpu")

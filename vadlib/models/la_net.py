@@ -382,6 +382,10 @@ class LANet(Detector):
         index = np.arange(video.length)
         return Scores(video.name, snippets[index // video.span], index)
 
+    def cost_inputs(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """What the network reads for one snippet of a bag of one, whatever a frame's `size`."""
+        return torch.zeros(1, 1, self.config.features), torch.ones(1, 1, dtype=torch.bool)
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds: weights and config."""
         return {"net": self.net.state_dict(), "config": asdict(self.config)}
