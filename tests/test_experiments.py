@@ -14,6 +14,7 @@ from vadlib.__main__ import main
 from vadlib.data.video import write
 from vadlib.detector import History
 from vadlib.errors import VadError
+from vadlib.metrics import frame_auc
 from vadlib.train import TrainConfig
 
 
@@ -144,6 +145,30 @@ def test_the_stamp_sees_code_and_config_but_not_comments(tmp_path):
     assert stamp.code_of(file) != code
     exp = ex.experiment(NAME)
     assert replace(exp, config={"latent": "pull"}).stamp != exp.stamp == replace(exp).stamp
+
+
+def test_a_run_leaves_the_scores_that_were_measured(home):
+    record = ex.reproduce(NAME, [0], "cpu", quiet)
+    videos = ex.experiment(NAME).load("test")
+    scores = records.read_scores(NAME, 0)
+    assert [s.video for s in scores] == [v.name for v in videos]
+    labels = [s.labels(v) for s, v in zip(scores, videos, strict=True)]
+    for term, row in (("score", "score"), ("mot", "mot")):
+        kept = [s.frame if term == "score" else s.terms[term] for s in scores]
+        value = next(
+            r["mean"]
+            for r in record["results"]
+            if (r["protocol"], r["metric"], r["term"]) == ("headline", "auc", row)
+        )
+        assert frame_auc(kept, labels) == pytest.approx(value, abs=1e-6)
+    before = (home / "data" / records.scores_path(NAME, 0)).read_bytes()
+    ex.confirm(NAME, 0, "cpu", quiet)
+    assert (home / "data" / records.scores_path(NAME, 0)).read_bytes() == before
+    with pytest.raises(VadError, match="-s1.npz is missing"):
+        records.read_scores(NAME, 1)
+    (home / "data" / records.scores_path(NAME, 1)).write_bytes(b"PK nothing")
+    with pytest.raises(VadError, match="not a file of scores"):
+        records.read_scores(NAME, 1)
 
 
 def test_a_damaged_record_is_named(home):

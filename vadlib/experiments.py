@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vadlib import train as training
 from vadlib.data.store import digest, home
-from vadlib.detector import Detector, History
+from vadlib.detector import Detector, History, Scores
 from vadlib.errors import VadError
 from vadlib.evaluate import PROTOCOLS, evaluate
 from vadlib.models import detector
@@ -24,9 +24,11 @@ from vadlib.records import (
     device_name,
     kept,
     read_records,
+    scores_path,
     summary,
     versions,
     write_record,
+    write_scores,
 )
 from vadlib.rows import EXPERIMENTS, SIZES, TRAINED, Experiment, experiment
 from vadlib.rows import config_of as config_of  # chapters take these two from here
@@ -127,8 +129,21 @@ def _fit(exp: Experiment, model: Detector, seed: int, say: Any = print) -> tuple
 # -------------------------------------------------------------------------------------- records
 
 
+class Scored(Detector):
+    """A detector whose scores are known already: what is measured is also what is kept."""
+
+    def __init__(self, scores: dict[str, Scores]):
+        self.scores = scores
+
+    def fit(self, videos: list[Any], config: Any = None) -> History:
+        return History()
+
+    def score(self, video: Any) -> Scores:
+        return self.scores[video.name]
+
+
 def run_seed(exp: Experiment, seed: int, device: str = "auto", say: Any = print) -> dict[str, Any]:
-    """Train and test one seed: rows, cost, and for trained methods the checkpoint beside it."""
+    """Train and test one seed: rows and cost; scores and, where trained, a checkpoint beside it."""
     started, made_by = time.monotonic(), exp.stamp  # now: files may change while it runs
     say(f"{exp.name}, seed {seed}: training")
     model, history = _fit(exp, exp.detector(seed, device), seed, say)
@@ -136,7 +151,9 @@ def run_seed(exp: Experiment, seed: int, device: str = "auto", say: Any = print)
     test = exp.load("test", seed)
     sha = data_sha(exp.load("train", seed) + test)
     say(f"{exp.name}, seed {seed}: testing")
-    rows = evaluate(model, test)
+    scored = Scored({v.name: model.score(v) for v in test})
+    rows = evaluate(scored, test)
+    write_scores(exp.name, seed, list(scored.scores.values()))
     if exp.trained:
         save_checkpoint(checkpoint_path(exp, seed), model, exp.name, made_by, sha, history)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -262,11 +279,11 @@ def confirm(name: str, seed: int, device: str = "auto", say: Any = print) -> dic
     record = next((r for r in records() if r["name"] == exp.name), None)
     if record is None:
         raise VadError(f"there is no record of {exp.name}", f"Make it: vadlib reproduce {exp.name}")
-    path = checkpoint_path(exp, seed)
-    before = path.read_bytes() if path.exists() else None
+    own = [checkpoint_path(exp, seed), home() / "data" / scores_path(exp.name, seed)]
+    before = {path: path.read_bytes() for path in own if path.exists()}
     rows = run_seed(exp, seed, device, say)["rows"]
-    if before is not None:  # the record's own checkpoint stays
-        path.write_bytes(before)
+    for path, content in before.items():  # the record's own checkpoint and scores stay
+        path.write_bytes(content)
     old = next(r for r in record["results"] if is_headline(r))
     new = next(r["value"] for r in rows if is_headline(r))
     slack = max(2 * (old["sd"] or 0), 0.001)

@@ -1,4 +1,5 @@
-"""Records: the JSON that every number on every page comes from, and where it came from."""
+"""Records: the JSON that every number on every page comes from, and where it came from; and the
+scores behind it, so that two methods can be compared video by video without training again."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ import os
 import platform
 import subprocess
 import sysconfig
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import numpy as np
 import torch
 
 from vadlib.data.store import home
+from vadlib.detector import Scores
 from vadlib.errors import VadError
 
 NEEDED = ("name", "method", "data", "profile", "seeds", "results", "stamp", "confirmed")
@@ -71,6 +75,54 @@ def write_record(record: dict[str, Any]) -> Path:
     part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     os.replace(part, path)
     return path
+
+
+def scores_path(name: str, seed: int) -> Path:
+    """Where the scores of one run are kept, under data/ of the repository or of pip's copy."""
+    return Path("scores") / f"{name}-s{seed}.npz"
+
+
+def write_scores(name: str, seed: int, scores: Sequence[Scores]) -> Path:
+    """Keep the frame scores of a run and their terms, without heatmaps, as float32."""
+    path = home() / "data" / scores_path(name, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {}
+    for number, s in enumerate(scores):
+        parts = {"index": s.index, "frame": s.frame} | {f"term {k}": v for k, v in s.terms.items()}
+        kept = {k: v.astype(np.int32 if k == "index" else np.float32) for k, v in parts.items()}
+        arrays |= {f"{number:04d}|{s.video}|{k}": v for k, v in kept.items()}
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    os.replace(part, path)
+    return path
+
+
+def read_scores(name: str, seed: int) -> list[Scores]:
+    """The scores that a run left, one for each test video, in order.
+
+    Raises VadError naming the file when it is missing or damaged.
+    """
+    path = kept("scores") / scores_path(name, seed).name
+    if not path.exists():
+        raise VadError(f"{path} is missing", f"Make it: vadlib reproduce {name} --seed {seed}")
+    found: dict[str, dict[str, np.ndarray]] = {}
+    try:
+        with np.load(path) as file:
+            for key in file.files:
+                number, video, part = key.split("|")
+                found.setdefault(f"{number}|{video}", {})[part] = file[key]
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise VadError(f"{path} is not a file of scores", "Restore it with git.") from error
+    return [
+        Scores(
+            key.split("|")[1],
+            parts["frame"],
+            parts["index"],
+            terms={k.removeprefix("term "): v for k, v in parts.items() if k.startswith("term ")},
+        )
+        for key, parts in sorted(found.items())
+    ]
 
 
 def commit() -> str:

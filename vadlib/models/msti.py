@@ -448,6 +448,11 @@ class MSTI(Detector):
             {"memory used": m["used"]} if remembers else {},
         )
 
+    def cost_inputs(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """What the network reads for one scored frame of (H, W): four frames and three flows."""
+        channels = self.config.in_channels
+        return torch.zeros(1, FRAMES, channels, *size), torch.zeros(1, FLOWS, 2, *size)
+
     def state(self) -> dict:
         """What a checkpoint holds: weights and memory, what `fit` found usual, the config."""
         return {"net": self.net.state_dict(), "scale": self.scale, "config": asdict(self.config)}
