@@ -468,6 +468,8 @@ def test_each_partner_comes_once_before_any_comes_again():
         assert sorted(part) == sorted(firsts)
     torch.manual_seed(1)
     assert not torch.equal(pairs[np.arange(6)]["features"][:, 0], got[:, 0])
+    other = Pairs([bag(f"n{i}", 0, 5) for i in range(7)] + [bag("a", 1, 8, event=2)], 20)
+    assert len(other) == 7 and other[np.arange(7)]["features"].shape == (7, 2, 8, D)
 
 
 def test_a_batch_reads_its_own_bags_only():
