@@ -139,7 +139,7 @@ MSTI_PROFILES: dict[str, dict[str, Any]] = {
     "standard": {
         "width": 8,
         "patch": (16, 11),
-        "train": TrainConfig(epochs=2, batch_size=4, lr=2e-3, schedule="cosine"),
+        "train": TrainConfig(epochs=3, batch_size=4, lr=2e-3, schedule="cosine"),
     },
     "full": {},
 }
