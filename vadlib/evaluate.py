@@ -113,3 +113,32 @@ def evaluate(detector: Detector, videos: list[Video]) -> list[Row]:
         value = float(np.concatenate([s.facts[fact] for s in scores]).mean())
         rows.append({"protocol": "headline", "metric": fact, "term": "score", "value": value})
     return rows + kind_rows(scores, videos)
+
+
+def evaluate_bags(detector: Detector, bags: list[Any]) -> list[Row]:
+    """Score the bags of a weakly labelled data set; rows as `evaluate`'s, all under the headline.
+
+    Next to AUC and EER over all frames: "ap", average precision; "auc, abnormal videos", over the
+    frames of the abnormal bags alone, which no detector can raise by telling bags apart; "auc,
+    whole videos", of each bag's highest score against its label, which says how well it tells them
+    apart; and where kinds are known, one AUC for each. Values are fractions in 0..1.
+    Raises VadError for bags without labels of their frames, and when a class is missing.
+    """
+    scores = [detector.score(bag) for bag in bags]
+    frames = [s.frame for s in scores]
+    labels = [s.labels(bag) for s, bag in zip(scores, bags, strict=True)]
+    inside = [i for i, y in enumerate(labels) if y.any()]
+    values = {
+        "ap": metrics.average_precision(frames, labels),
+        "auc, abnormal videos": metrics.frame_auc(
+            [frames[i] for i in inside], [labels[i] for i in inside]
+        ),
+        "auc, whole videos": metrics.frame_auc(
+            np.array([s.max() for s in frames]), np.array([y.max() for y in labels])
+        ),
+    }
+    rows = [
+        {"protocol": "headline", "metric": metric, "term": "score", "value": value}
+        for metric, value in values.items()
+    ]
+    return frame_rows(frames, labels, "score", ["headline"]) + rows + kind_rows(scores, bags)

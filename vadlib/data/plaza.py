@@ -126,6 +126,7 @@ def videos(
     size: tuple[int, int] = (128, 192),
     seed: int = 0,
     kinds: Sequence[str] = KINDS,
+    first: int = 0,
 ) -> list[Video]:
     """Films `count` videos of the square (10 of "train", 12 of "test" by default), at 10 frames/s.
 
@@ -133,6 +134,7 @@ def videos(
             in one or two intervals, and normal life in the rest
     length  frames in a video, at least 40; size: (H, W), at least 32 each, W/H in 0.5 .. 3
     seed    same seed, same frames; video i does not depend on `count`
+    first   number of the first video: those before it are not filmed
 
     Frames are (T, H, W, 3) uint8 RGB. A frame's label is 1 if and only if its mask is not empty.
     truth: with N passers-by, NaN where one is not seen,
@@ -144,13 +146,16 @@ def videos(
       abnormal  (T, N) bool
       captions  T sentences
 
-    Raises VadError for an unknown split or kind, count < 1, or a size or length out of bounds.
+    Raises VadError for an unknown split or kind, count < 1, first < 0, or a size or length out of
+    bounds.
     """
     _check(split, count, length, size, kinds)
+    if first < 0:
+        raise VadError(f"first is {first}", "Videos are numbered from 0.")
     count = count or (10 if split == "train" else 12)
     camera = Camera((int(size[0]), int(size[1])))
     films = []
-    for i in range(count):
+    for i in range(first, first + count):
         turn, place = divmod(i, len(kinds))
         # Each kind, and each of its variants, comes early in a video as often as late.
         early = (place + turn + turn // 2) % 2 == 0
