@@ -171,6 +171,15 @@ def test_a_run_leaves_the_scores_that_were_measured(home):
         records.read_scores(NAME, 1)
 
 
+def test_plaza_joint_asks_about_one_kind(home):
+    exp = ex.experiment("msti-plaza-joint-standard")
+    kinds = [set(v.truth["kind"]) - {""} for v in exp.load("test")]
+    assert kinds.count({"joint"}) == 10 and len(kinds) == 20
+    assert [v.key for v in exp.load("train")] == [
+        v.key for v in ex.load("plaza", "standard", "train")
+    ]
+
+
 def test_a_damaged_record_is_named(home):
     folder = home / "data" / "results"
     folder.mkdir(parents=True)

@@ -488,6 +488,14 @@ def test_a_checkpoint_brings_the_same_scores(videos, trained, tmp_path):
     assert model.state()["config"]["train"]["batch_size"] == 4
 
 
+def test_its_cost_is_that_of_one_predicted_frame(trained):
+    model = trained[0]
+    frames, flow = model.cost_inputs((24, 32))
+    with torch.no_grad():
+        out = model.net.eval()(frames, flow)
+    assert frames.shape == (1, 4, 3, 24, 32) and out.frame.shape == (1, 3, 24, 32)
+
+
 def test_input_is_scaled_and_grey_is_repeated():
     frames = torch.tensor([0, 255], dtype=torch.uint8).view(1, 1, 1, 1, 2)
     x = to_input(frames, 3)
