@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from vadlib.models.la_net import (
     mil_loss,
     ranking_loss,
     score_dynamics,
+    statistics,
     sultani_loss,
     top_k,
 )
@@ -92,6 +94,31 @@ def test_parameters_by_arithmetic(width, kernel, rounded):
     mlp = (1024 * 512 + 512) + (512 * 128 + 128)
     assert count == attention + 2 * 1024 + mlp + (128 * kernel + 1)
     assert round(count / 1e6, 2) == rounded
+
+
+def test_statistics_by_hand():
+    """Features 1, 3, 5, 7 and a constant: mean 4 and 2, standard deviations root 5 and 0."""
+    x = np.array([[[1.0, 2], [3, 2]], [[9, 9], [9, 9]]]), np.array([[[5.0, 2], [7, 2]]])
+    mean, spread = statistics([Bag(str(i), part, 32) for i, part in enumerate(x)])
+    root = math.sqrt(5)
+    torch.testing.assert_close(mean, torch.tensor([4.0, 2.0]))
+    torch.testing.assert_close(spread, torch.tensor([root + root / 2, root / 2]))
+
+
+def test_a_standardised_network_is_blind_to_units_and_remembers_them():
+    bags = some_bags(6)
+    shift = np.arange(D, dtype=np.float32)
+    other = [replace(b, features=b.features * 3 + shift) for b in bags]
+    config = LANetConfig(**SMALL, standardise=True, train=TrainConfig(epochs=2, lr=1e-2))
+    models = [LANet(config, "cpu") for _ in range(2)]
+    for model, part in zip(models, (bags, other), strict=True):
+        model.fit(part, progress=False)
+    a, b = (m.score(part[0]).frame for m, part in zip(models, (bags, other), strict=True))
+    np.testing.assert_allclose(a, b, rtol=1e-3)
+    again = LANet(config, "cpu")
+    again.load_state(models[1].state())
+    np.testing.assert_array_equal(again.score(other[0]).frame, b)
+    assert not np.allclose(models[0].score(other[0]).frame, a, rtol=1e-3)
 
 
 def test_widths_that_do_not_divide_are_refused():

@@ -32,10 +32,11 @@ BLOCK = 1024  # rows of the attention map that are held at once
 class LANetConfig:
     """Every choice that the paper states, leaves open or contradicts; defaults are UCF-Crime's.
 
-    features D of the bags. The network (eqs. 1-5): `attention` switches eqs. 1-3 off, `width` is
-    D_h, `prior` says where G of eq. 2 goes ("paper" adds it after the softmax, "renorm" scales
-    those rows to sum to 1, "logit" adds log G before the softmax), `scale` divides the logits by
-    the root of a head's width, `widths` are the MLP's layers, `causal_kernel` is K of eq. 5.
+    The network (eqs. 1-5): `features` is D; `standardise` centres and scales features by those of
+    the training bags, which the paper does not do; `attention` switches eqs. 1-3 off; `width` is
+    D_h; `prior` says where G of eq. 2 goes ("paper" adds it after the softmax, "renorm" scales
+    those rows to sum to 1, "logit" adds log G before the softmax); `scale` divides the logits by
+    the root of a head's width; `widths` are the MLP's layers, `causal_kernel` is K of eq. 5.
     The losses (eqs. 6-11): `mil` is "bce" (eq. 6 with the half that it lacks), "paper" (as printed)
     or "ranking" (Sultani et al.); lambda 0 leaves a loss out. `da` is "paper" (eq. 10 as printed)
     or "kl"; `detach` stops the gradient of one of its sides, "score" or "feature".
@@ -44,6 +45,7 @@ class LANetConfig:
     """
 
     features: int = 1024
+    standardise: bool = False
     attention: bool = True
     width: int = 512
     heads: int = 4
@@ -140,8 +142,13 @@ class Output(NamedTuple):
 class LANetModule(nn.Module):
     """Figure 2: attention, a perceptron for each snippet, and a causal convolution over them."""
 
+    mean: Tensor  # (D,) what features are centred and scaled by; 0 and 1 change nothing
+    spread: Tensor
+
     def __init__(self, config: LANetConfig):
         super().__init__()
+        self.register_buffer("mean", torch.zeros(config.features))
+        self.register_buffer("spread", torch.ones(config.features))
         self.attention = LocalityAttention(config) if config.attention else None
         self.norm = nn.LayerNorm(config.features)
         widths = [config.features, *config.widths]
@@ -153,6 +160,7 @@ class LANetModule(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Output:
         """(B, T, D) features, and mask (B, T), True where a snippet is no padding -> `Output`."""
+        x = (x - self.mean) / self.spread
         if self.attention is not None:
             x = self.attention(x, mask) + x
         features = self.mlp(self.norm(x))  # eq. 4, and X^F
@@ -324,6 +332,22 @@ class Pairs:
         return rows[few]
 
 
+def statistics(bags: Sequence[Bag]) -> tuple[Tensor, Tensor]:
+    """Mean of each feature over the snippets of all bags' first crops, and its spread: (D,) each.
+
+    The spread is the standard deviation, plus the mean of all of them: a feature that hardly ever
+    moves is not blown up where it does. One bag is read at a time.
+    """
+    count, total, square = 0, 0.0, 0.0
+    for bag in bags:
+        x = np.asarray(bag.features[0], np.float64)
+        count, total, square = count + len(x), total + x.sum(0), square + (x**2).sum(0)
+    mean = total / count
+    sd = np.sqrt(np.maximum(square / count - mean**2, 0))
+    spread = sd + max(sd.mean(), EPS)
+    return torch.from_numpy(mean).float(), torch.from_numpy(spread).float()
+
+
 class LANet(Detector):
     """LA-Net as a detector: `fit` on bags with labels of both kinds, `score` any bag."""
 
@@ -349,6 +373,9 @@ class LANet(Detector):
             self.config, self.net = config, self.build(config)
         for bag in videos:
             self.check(bag)
+
+        if self.config.standardise:
+            self.net.mean, self.net.spread = statistics(videos)
 
         def loss(net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
             x, mask = batch["features"].flatten(0, 1), batch["mask"].flatten(0, 1)
