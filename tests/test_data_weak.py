@@ -1,0 +1,216 @@
+"""Weakly labelled Plaza and Ped2: what a label says, what it must not give away, and the split."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from vadlib import data
+from vadlib.data import plaza, weak
+from vadlib.data.base import Video
+from vadlib.data.extract import EXTRACTORS, Extractor, bag, brightness
+from vadlib.data.weak import BAG_KINDS, ped2_bags, plaza_bags
+from vadlib.errors import VadError
+
+SMALL = {"length": 48, "size": (32, 48), "extractor": "brightness"}
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """No second process: faster for a handful of tiny videos."""
+    monkeypatch.setattr(weak, "_made", lambda recipe: True)
+
+
+# --------------------------------------------------------------------------------------- plaza
+
+
+@pytest.mark.usefixtures("cache", "alone")
+def test_a_bag_of_plaza_is_the_film_and_its_features():
+    bags = plaza_bags("test", 6, **SMALL)
+    assert [b.label for b in bags] == [0] * 3 + [1] * 3
+    assert len({b.name for b in bags}) == len({b.key for b in bags}) == 6
+    for i, found in enumerate(bags):
+        split, first = ("train", "test")[i // 3], weak.TEST_FROM + i % 3
+        (film,) = plaza.videos(split, 1, 48, (32, 48), kinds=BAG_KINDS, first=first)
+        assert (found.features == bag(film, "brightness").features).all()
+        assert (found.labels == film.labels).all() and found.label == film.labels.max()
+        assert found.truth["kind"].tolist() == film.truth["kind"].tolist()
+        assert (len(found), found.span, found.split) == (48, 16, "test")
+    kinds = {str(k) for b in bags[3:] for k in b.truth["kind"] if k}
+    assert kinds == set(BAG_KINDS)
+
+
+@pytest.mark.usefixtures("cache", "alone")
+def test_training_bags_hide_their_frames_and_are_other_videos():
+    train, test = plaza_bags("train", 4, **SMALL), plaza_bags("test", 4, **SMALL)
+    assert [b.label for b in train] == [0, 0, 1, 1]
+    assert all(b.labels is None and not b.truth and b.split == "train" for b in train)
+    assert not {b.key for b in train} & {b.key for b in test}
+    rows = [b.features.tobytes() for b in train + test]
+    assert len(set(rows)) == 8
+
+
+@pytest.mark.usefixtures("cache", "alone")
+def test_bags_depend_on_their_seed_and_not_on_their_number():
+    few, many = plaza_bags("train", 2, **SMALL), plaza_bags("train", 4, **SMALL)
+    assert [few[0].key, few[1].key] == [many[0].key, many[2].key]
+    assert few[0].key != plaza_bags("train", 2, seed=1, **SMALL)[0].key
+
+
+def test_the_helper_makes_the_same_bags(tmp_path, monkeypatch):
+    monkeypatch.setenv("VADLIB_CACHE", str(tmp_path / "helped"))
+    helped = plaza_bags("test", 4, **SMALL)
+    monkeypatch.setenv("VADLIB_CACHE", str(tmp_path / "alone"))
+    monkeypatch.setattr(weak, "_made", lambda recipe: True)
+    alone = plaza_bags("test", 4, **SMALL)
+    for one, other in zip(helped, alone, strict=True):
+        assert (one.features == other.features).all() and (one.labels == other.labels).all()
+        assert (one.name, one.key) == (other.name, other.key)
+
+
+@pytest.fixture
+def helper(monkeypatch):
+    """A helper that runs to its end before the block begins; returns what it was told."""
+    told = []
+
+    class Helper:
+        def __init__(self, command, **options):
+            told.append(command)
+            subprocess.run(command, check=True, **options)
+
+        terminate = lambda self: told.append("terminated")  # noqa: E731
+        wait = lambda self: told.append("waited for")  # noqa: E731
+
+    monkeypatch.setattr(weak, "subprocess", SimpleNamespace(Popen=Helper, DEVNULL=-3))
+    return told
+
+
+@pytest.mark.usefixtures("cache")
+def test_what_the_helper_is_told_fills_the_store(helper, monkeypatch):
+    """Afterwards nothing is filmed here, and next time nobody needs help."""
+
+    def filmed(*_, **__):
+        raise AssertionError("the helper should have filmed this")
+
+    monkeypatch.setattr(plaza, "videos", filmed)
+    assert len(plaza_bags("train", 4, **SMALL)) == 4
+    assert helper[0][0] == sys.executable and helper[1:] == ["terminated", "waited for"]
+    assert len(plaza_bags("train", 4, **SMALL)) == 4
+    assert len(helper) == 3
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_helper_that_fails_is_not_missed(monkeypatch):
+    def popen(command, **options):
+        return subprocess.Popen([sys.executable, "-c", "1/0"], **options)
+
+    monkeypatch.setattr(weak, "subprocess", SimpleNamespace(Popen=popen, DEVNULL=-3))
+    assert len(plaza_bags("train", 4, **SMALL)) == 4
+
+
+@pytest.mark.usefixtures("cache", "alone")
+def test_what_is_finished_survives_a_stop(monkeypatch):
+    seen, stop = [], [7]  # the second of three snippets of the third video
+
+    def snippet(frames):
+        if len(seen) == stop[0]:
+            raise KeyboardInterrupt
+        seen.append(len(seen))
+        return np.array(seen[-1:], np.float32)
+
+    monkeypatch.setitem(EXTRACTORS, "stops", Extractor(1, lambda: snippet))
+    with pytest.raises(KeyboardInterrupt):
+        plaza_bags("train", 4, **SMALL | {"extractor": "stops"})
+    stop[0] = -1
+    rows = [
+        b.features.ravel().tolist()
+        for b in plaza_bags("train", 4, **SMALL | {"extractor": "stops"})
+    ]
+    assert rows == [[0, 1, 2], [3, 4, 5], [7, 8, 9], [10, 11, 12]]
+
+
+@pytest.mark.usefixtures("cache")
+def test_brightness_does_not_know_the_label():
+    """The mean brightness of a bag tells normal and abnormal videos apart no better than chance:
+    they come from one distribution. With 20 of each, chance has a deviation of 0.09."""
+    bags = plaza_bags("test", 40, length=40, size=(32, 48), extractor="brightness")
+    means = [b.features.mean() for b in bags]
+    assert abs(roc_auc_score([b.label for b in bags], means) - 0.5) < 0.2
+    assert np.std(means) > 0.005, "and brightness does vary"
+
+
+@pytest.mark.parametrize(
+    "wrong, what",
+    [
+        (lambda: plaza_bags("val"), "no split 'val'"),
+        (lambda: plaza_bags("train", 3), "even number"),
+        (lambda: plaza_bags("train", 0), "even number"),
+        (lambda: plaza_bags("train", 2, extractor="i3d"), "no extractor 'i3d'"),
+        (lambda: ped2_bags("val"), "no split 'val'"),
+    ],
+)
+def test_what_cannot_be_had_is_refused(cache, wrong, what):
+    with pytest.raises(VadError, match=what):
+        wrong()
+
+
+# ---------------------------------------------------------------------------------------- ped2
+
+
+@pytest.fixture
+def ped2(cache, monkeypatch):
+    """A Ped2 in miniature: 16 normal and 12 abnormal videos, whose brightness is their number."""
+
+    def load(name, split, size):
+        assert (name, size) == ("ped2", (128, 192))
+        videos = []
+        for i in range(16 if split == "train" else 12):
+            frames = np.full((20, 4, 4, 1), 10 * i + (split == "test"), np.uint8)
+            labels = np.zeros(20, np.uint8)
+            labels[5:] = split == "test"
+            videos.append(Video(f"{i + 1:02d}", frames, labels, dataset=name, split=split))
+        return videos
+
+    monkeypatch.setattr(data, "load", load)
+
+
+def test_a_seed_draws_six_abnormal_and_four_normal_videos(ped2):
+    train, test = (ped2_bags(split, 3, "brightness") for split in ("train", "test"))
+    assert sorted(b.label for b in train) == [0] * 4 + [1] * 6
+    assert sorted(b.label for b in test) == [0] * 12 + [1] * 6
+    names = {b.name for b in train} | {b.name for b in test}
+    assert len(names) == 28, "each video once"
+    assert all(b.labels is None for b in train) and all(b.labels is not None for b in test)
+    for b in train + test:
+        folder, number = b.name.split("-")
+        assert b.label == (folder == "test") and b.span == 8
+        assert b.features[0, 0, 0] * 255 == pytest.approx(10 * (int(number) - 1) + b.label)
+
+
+def test_every_seed_draws_its_own_split(ped2):
+    drawn = [frozenset(b.name for b in ped2_bags("train", s, "brightness")) for s in range(10)]
+    assert len(set(drawn)) == 10
+    assert drawn[0] == {b.name for b in ped2_bags("train", 0, "brightness")}
+    assert len(frozenset.union(*drawn)) > 24, "and over the seeds, nearly all videos train"
+
+
+@pytest.mark.skipif(not data.available("ped2"), reason="UCSD Ped2 is not under VADLIB_DATA")
+def test_real_ped2():
+    """Frames align with snippets of 8, and the folders differ in more than anomalies."""
+    train, test = (ped2_bags(split, 0, "brightness") for split in ("train", "test"))
+    assert sum(map(len, train + test)) == 2550 + 2010
+    assert all(b.snippets == -(-len(b) // 8) for b in train + test)
+    for b in test:
+        assert b.labels.any() == b.label
+    abnormal = {b.name: int(b.labels.sum()) for b in test if b.label}
+    official = (120, 86, 146, 150, 129, 159, 135, 180, 120, 150, 180, 93)
+    assert abnormal == {name: official[int(name[-2:]) - 1] for name in abnormal}
+
+
+def test_brightness_is_the_mean_of_a_snippet():
+    frames = np.zeros((4, 5, 6, 3), np.uint8)
+    frames[0] = 255
+    assert brightness()(frames) == pytest.approx([0.25])
