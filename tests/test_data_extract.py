@@ -111,7 +111,9 @@ def test_effnet_features_are_appearance_then_flow():
     found = EXTRACTORS["effnet"].load()(frames)
     assert found.shape == (EXTRACTORS["effnet"].features,) and found.dtype == np.float32
     assert np.allclose(found[:1280], extract.effnet_features(frames))
-    assert np.allclose(found[1280:], extract.SCALE * extract.flow_features(frames))
+    flow = EXTRACTORS["flow"].load()(frames)
+    assert flow.shape == (EXTRACTORS["flow"].features,)
+    assert np.allclose(found[1280:], extract.SCALE * flow)
     assert found[:1280].std() > 0.01
     still = np.broadcast_to(frames[:1], frames.shape)
     assert not EXTRACTORS["effnet"].load()(still)[1280:].any()
@@ -244,7 +246,7 @@ def test_a_stopped_extraction_goes_on_where_it_was(cache, monkeypatch):
 
 
 def test_unknown_extractors_and_spans():
-    with pytest.raises(VadError, match="effnet, brightness"):
+    with pytest.raises(VadError, match="effnet, flow, brightness"):
         bag(film(), "i3d")
     with pytest.raises(VadError, match="span is 0"):
         bag(film(), "brightness", 0)
