@@ -150,7 +150,8 @@ class LANetModule(nn.Module):
         self.register_buffer("mean", torch.zeros(config.features))
         self.register_buffer("spread", torch.ones(config.features))
         self.attention = LocalityAttention(config) if config.attention else None
-        self.norm = nn.LayerNorm(config.features)
+        # a single feature has no direction: normalised, it would be a constant
+        self.norm = nn.LayerNorm(config.features) if config.features > 1 else nn.Identity()
         widths = [config.features, *config.widths]
         layers = [
             (nn.Linear(a, b), nn.GELU(), Dropout(config.dropout)) for a, b in pairwise(widths)
