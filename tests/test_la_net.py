@@ -621,3 +621,13 @@ def test_a_checkpoint_brings_the_scores_back(trained):
     np.testing.assert_array_equal(other.score(b).frame, model.score(b).frame)
     with pytest.raises(RuntimeError):
         LANet(LANetConfig(features=D), "cpu").load_state(model.state())
+
+
+def test_a_single_feature_can_be_learned_from():
+    """The control of chapter 12 sees one number a snippet; normalised, it would be a constant."""
+    bags = [replace(b, features=b.features[:, :, :1] + 3 * b.label) for b in some_bags()]
+    config = LANetConfig(features=1, attention=False, widths=(8, 8), standardise=True, train=TOY)
+    model = LANet(replace(config, train=replace(TOY, epochs=15)), "cpu")
+    model.fit(bags, progress=False)
+    means = [model.score(b).frame.mean() for b in bags]
+    assert min(means[1::2]) > max(means[::2])
