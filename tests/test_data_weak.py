@@ -2,18 +2,24 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from vadlib import data
 from vadlib.data import plaza, weak
 from vadlib.data.base import Video
 from vadlib.data.extract import EXTRACTORS, Extractor, bag, brightness
+from vadlib.data.features import Bag
 from vadlib.data.weak import BAG_KINDS, ped2_bags, plaza_bags
+from vadlib.detector import Detector, Scores
 from vadlib.errors import VadError
+from vadlib.evaluate import evaluate_bags
+from vadlib.experiments import is_headline, reproduce
+from vadlib.rows import EXPERIMENTS, READERS
 
 SMALL = {"length": 48, "size": (32, 48), "extractor": "brightness"}
 
@@ -214,3 +220,146 @@ def test_brightness_is_the_mean_of_a_snippet():
     frames = np.zeros((4, 5, 6, 3), np.uint8)
     frames[0] = 255
     assert brightness()(frames) == pytest.approx([0.25])
+
+
+# ---------------------------------------------------------------------------- rows and measures
+
+
+class Told(Detector):
+    """Repeats what it is given."""
+
+    def __init__(self, frames):
+        self.frames = frames
+
+    def fit(self, videos, config=None):
+        raise AssertionError("evaluation must not train")
+
+    def score(self, video):
+        return Scores(video.name, self.frames[video.name], np.arange(len(video)))
+
+
+@pytest.fixture
+def told():
+    """Four bags, of 32 frames but for the last; in one nearly everything is abnormal."""
+    rng, bags, frames = np.random.default_rng(0), [], {}
+    for number, (length, bad, kind) in enumerate(
+        [
+            (32, slice(0), ""),
+            (32, slice(5, 20), "fast"),
+            (32, slice(1, 32), "odd"),
+            (20, slice(0), ""),
+        ]
+    ):
+        labels = np.zeros(length, np.uint8)
+        labels[bad] = 1
+        features, name = np.zeros((1, 2, 3), np.float32), str(number)
+        truth = {"kind": np.where(labels > 0, kind, "")}
+        bags.append(Bag(name, features, length, int(labels.max()), labels, truth=truth))
+        frames[name] = rng.normal(0, 1, length) + labels + (number == 3)
+    return bags, frames
+
+
+def test_bags_are_measured_as_is_said(told):
+    bags, frames = told
+    rows = evaluate_bags(Told(frames), bags)
+    found = {row["metric"]: row["value"] for row in rows}
+    y, s = (np.concatenate(list(x)) for x in ((b.labels for b in bags), frames.values()))
+    inside = np.isin(np.repeat(range(4), [len(b) for b in bags]), (1, 2))
+    fpr, tpr, _ = roc_curve(y, s)
+    crossing = np.argmin(np.abs(fpr - (1 - tpr)))
+    assert found.pop("eer") == pytest.approx((fpr + 1 - tpr)[crossing] / 2, abs=0.02)
+    assert found == pytest.approx(
+        {
+            "auc": roc_auc_score(y, s),
+            "ap": average_precision_score(y, s),
+            "auc, abnormal videos": roc_auc_score(y[inside], s[inside]),
+            "auc, whole videos": roc_auc_score([0, 1, 1, 0], [x.max() for x in frames.values()]),
+            "auc, fast": roc_auc_score(bags[1].labels, frames["1"]),
+            "auc, odd": roc_auc_score(bags[2].labels, frames["2"]),
+        }
+    )
+    assert all((row["protocol"], row["term"]) == ("headline", "score") for row in rows)
+    assert is_headline(rows[0])
+
+
+def test_a_level_of_its_own_for_each_bag_changes_only_what_compares_bags(told):
+    """Normal bags far below: perfect over whole videos, and nothing gained inside abnormal ones."""
+    bags, frames = told
+    before, after = (
+        {r["metric"]: r["value"] for r in evaluate_bags(Told(x), bags)}
+        for x in (frames, {b.name: frames[b.name] - 9 * (b.label == 0) for b in bags})
+    )
+    assert after["auc, whole videos"] == 1 and after["auc"] > before["auc"]
+    assert after["auc, abnormal videos"] == before["auc, abnormal videos"]
+
+
+def test_bags_without_labels_of_frames_are_refused(told):
+    bags, frames = told
+    with pytest.raises(VadError, match="no frame labels"):
+        evaluate_bags(Told(frames), [replace(b, labels=None) for b in bags])
+
+
+WEAK = {name: e for name, e in EXPERIMENTS.items() if e.method == "la-net"}
+
+
+def test_the_ladders_are_there():
+    config = {name.removesuffix("-plaza-bags-standard"): e.config_dict for name, e in WEAK.items()}
+    full = config["la-net"]
+    changed = {
+        row: {k: v for k, v in config[row].items() if v != full[k]}
+        for row in ("la-net-kl", "la-net-mil", "la-net-dr", "la-net-da", "la-net-noprior", "mil")
+    }
+    off = {"lambda_dr": 0.0, "lambda_da": 0.0}
+    assert changed == {
+        "la-net-kl": {"da": "kl"},
+        "la-net-mil": off,
+        "la-net-dr": {"lambda_da": 0.0},
+        "la-net-da": {"lambda_dr": 0.0},
+        "la-net-noprior": off | {"prior": "none"},
+        "mil": off | {"attention": False},
+    }
+    assert {config[f"la-net-{p}"]["prior"] for p in ("mil", "logit", "renorm")} == {
+        "paper",
+        "logit",
+        "renorm",
+    }
+
+
+@pytest.mark.parametrize("name", WEAK)
+def test_every_row_has_a_detector_for_its_data(name):
+    exp = WEAK[name]
+    assert exp.data in READERS and exp.trained and exp.protocol == "evaluate_bags"
+    assert exp.detector(1).config.train.seed == 1
+    width = {"plaza-bags": 144, "ped2-weak-flow": 144, "ped2-weak-brightness": 1}
+    assert exp.detector(0).config.features == width.get(
+        exp.data, 1024 if exp.profile == "full" else 1424
+    )
+
+
+@pytest.mark.parametrize("name", ["la-net-ucf-crime-full", "la-net-xd-violence-full"])
+def test_rows_of_the_papers_data_say_what_they_need(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("VADLIB_DATA", str(tmp_path))
+    with pytest.raises(VadError, match="VADLIB_DATA") as caught:
+        reproduce(name, [0], "cpu", say=lambda text: None)
+    assert "test.list" in str(caught.value)
+    assert "the paper has A" in WEAK[name].note
+
+
+def test_a_row_runs_from_features_on_disk_to_a_record(tmp_path, monkeypatch):
+    """The row of XD-Violence on a tree of it in miniature: what is needed is there."""
+    monkeypatch.setenv("VADLIB_DATA", str(tmp_path))
+    monkeypatch.setenv("VADLIB_HOME", str(tmp_path / "home"))
+    rng, home = np.random.default_rng(0), tmp_path / "xd_violence"
+    home.mkdir()
+    names = [f"v{i}_label_{'A' if i < 2 else 'B1-0-0'}" for i in range(4)]
+    for name in names:
+        for crop in range(5):
+            np.save(home / f"{name}__{crop}.npy", rng.normal(size=(6, 1024)).astype(np.float32))
+    lines = "\n".join(f"{name}__{crop}.npy" for name in names for crop in range(5))
+    for split in ("train", "test"):
+        (home / f"{split}.list").write_text(lines)
+    np.save(home / "gt.npy", np.repeat([0, 0, 0, 0, 0, 1, 0, 1], 48))
+    record = reproduce("la-net-xd-violence-full", [0], "cpu", say=lambda text: None)
+    assert record["label_sha"] and record["stamp"] == WEAK[record["name"]].stamp
+    metrics = [row["metric"] for row in record["results"]]
+    assert metrics == ["auc", "eer", "ap", "auc, abnormal videos", "auc, whole videos"]

@@ -17,7 +17,7 @@ from vadlib import train as training
 from vadlib.data.store import digest, home
 from vadlib.detector import Detector, History, Scores
 from vadlib.errors import VadError
-from vadlib.evaluate import PROTOCOLS, evaluate
+from vadlib.evaluate import PROTOCOLS, evaluate, evaluate_bags
 from vadlib.models import detector
 from vadlib.records import (
     commit,
@@ -152,7 +152,8 @@ def run_seed(exp: Experiment, seed: int, device: str = "auto", say: Any = print)
     sha = data_sha(exp.load("train", seed) + test)
     say(f"{exp.name}, seed {seed}: testing")
     scored = Scored({v.name: model.score(v) for v in test})
-    rows = evaluate(scored, test)
+    measure = evaluate_bags if exp.protocol == "evaluate_bags" else evaluate
+    rows = measure(scored, test)
     write_scores(exp.name, seed, list(scored.scores.values()))
     if exp.trained:
         save_checkpoint(checkpoint_path(exp, seed), model, exp.name, made_by, sha, history)
