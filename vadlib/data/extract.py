@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 import torchvision
@@ -87,7 +88,8 @@ def extracted(
     if span < 1:
         raise VadError(f"span is {span}", "A snippet needs one frame at least.")
     found, count = extractor_of(extractor), -(-length // span)
-    key = store.digest(content, extractor, found.version, span)
+    # flow is OpenCV's, and may change with it
+    key = store.digest(content, extractor, found.version, cv2.__version__, span)
 
     def fill(out: np.ndarray) -> None:
         snippet, film = found.load(), frames()
