@@ -3,8 +3,8 @@
 UCF-Crime and XD-Violence are read from the I3D features that are shared in public. Under
 `data_root()` there must be a folder `ucf_crime/` or `xd_violence/` (`SETS`) with
 
-  train.list, test.list   one path a line; what precedes a path's last parts may be of another
-                          machine: the file is looked for under the data set's folder
+  train.list, test.list   one path a line; where there is no such file, it is looked for under the
+                          data set's folder by the end of that path: lists of other machines do
   gt.npy                  0 or 1 for each frame of the test videos, in the order of test.list
   the features themselves, in either of two layouts:
     one file a video      NAME.npy, (T, crops, D) or (crops, T, D)
@@ -245,11 +245,10 @@ def _listed(listing: Path, folder: Path) -> dict[Path, list[Path]]:
 
 
 def _find(line: str, folder: Path, where: str) -> Path:
-    """The file under `folder` with the longest end of the path in `line`."""
+    """The file of a line: where it says, else under `folder` by the longest end of its path."""
     parts = PureWindowsPath(line).parts  # it understands both kinds of slashes
-    for start in range(len(parts)):
-        path = folder.joinpath(*parts[start:])
-        if path.is_file() and folder in path.parents:
+    for path in (folder / line, *(folder.joinpath(*parts[i:]) for i in range(len(parts)))):
+        if path.is_file():
             return path
     raise VadError(
         f"{where}: there is no {parts[-1]} in {folder}",
