@@ -300,7 +300,7 @@ def _weak_rows() -> list[Experiment]:
     rows = [_weak(row, "plaza-bags", p, 5) for p in ("smoke", "standard") for row in LA_NET]
     # Ped2 has six pairs of bags to train on: as many steps as on Plaza, of six pairs for sixteen
     steps: dict[str, Any] = {"train": replace(SMALL_NET["train"], epochs=240)}
-    for row in ("la-net", "mil", "sultani"):
+    for row in ("la-net", "la-net-noprior", "mil", "sultani"):
         rows.append(_weak(row, "plaza-bags-effnet", "standard", 5, features=1424))
         rows.append(_weak(row, "ped2-weak", "standard", 10, features=1424, **steps))
         rows.append(_weak(row, "ped2-weak-flow", "standard", 10, **steps))
