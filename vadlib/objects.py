@@ -1,0 +1,295 @@
+"""Boxes around what moves in front of a fixed camera, and the tubes that are cut out along them.
+
+A box is (y0, x0, y1, x1) in pixels, half-open; the boxes of a video are a list with one (n, 4)
+float32 array for each frame, and n may be 0. Nothing here is learned, and nothing knows a class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torchvision.models import detection
+from tqdm.auto import tqdm
+
+from vadlib import motion
+from vadlib.data.base import Video
+from vadlib.errors import VadError
+from vadlib.metrics import mask_tracks
+
+Boxes = list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class ProposalConfig:
+    """How boxes are found. Lengths are in pixels of a frame 128 high, and grow with the frame.
+
+    background  frames, evenly spaced over the video, whose median is the empty scene
+    difference  grey levels between a frame and the empty scene that make a pixel foreground
+    speeds      pixels per frame; pixels faster than each are one more map of foreground, so that
+                what is fast comes apart from the slow crowd around it
+    min_side    a component whose box has a shorter side than this is dropped
+    merge       whether components of one map whose boxes overlap become one (the paper, 3.1)
+    duplicate   IoU from which two maps have found the same thing: the larger box stays
+    square      whether the shorter side is made as long as the longer (the paper, 3.1)
+    enlarge     factor on both sides after that (1.25: the paper, 3.1)
+
+    `square` and `enlarge` change no row's place: tight boxes and squared ones belong pairwise.
+    """
+
+    background: int = 25
+    difference: float = 20.0
+    speeds: tuple[float, ...] = (0.5, 1.0, 2.0)
+    min_side: float = 5.0
+    merge: bool = True
+    duplicate: float = 0.6
+    square: bool = True
+    enlarge: float = 1.25
+
+
+def propose(video: Video, config: ProposalConfig | None = None) -> Boxes:
+    """Boxes around what differs from the empty scene, or moves: one (n, 4) array a frame.
+
+    The scene is the median of the whole video: on a live camera it would be that of the past.
+    Boxes may reach over the frame's border; `Tubes.crops` clips them.
+    Raises VadError for a video of one frame, or smaller than optical flow needs.
+    """
+    config = config or ProposalConfig()
+    scale = video.size[0] / 128
+    speed = motion.magnitude(motion.flow(video))
+    scene = empty_scene(video, config.background)
+    found = []
+    for t in range(len(video)):
+        maps = [foreground(video.frames[t], scene) > config.difference]
+        maps += [speed[min(t, len(speed) - 1)] > s * scale for s in config.speeds]
+        boxes = [components(m, config.min_side * scale) for m in maps]
+        boxes = [merge(b) if config.merge else b for b in boxes]
+        found.append(frame_boxes(distinct(np.concatenate(boxes), config.duplicate), config))
+    return found
+
+
+def frame_boxes(tight: np.ndarray, config: ProposalConfig) -> np.ndarray:
+    """Tight boxes (n, 4) as `config` wants them: squared, then enlarged, about their centres."""
+    centre = (tight[:, :2] + tight[:, 2:]) / 2
+    side = tight[:, 2:] - tight[:, :2]
+    if config.square:
+        side = side.max(1, keepdims=True).repeat(2, axis=1)
+    half = side * config.enlarge / 2
+    return np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
+
+
+def empty_scene(video: Video, count: int = 25) -> np.ndarray:
+    """The median of `count` evenly spaced frames: (H, W, C) float32, what is there when nobody is.
+
+    A thing that stands still for half the video becomes part of the scene.
+    """
+    index = np.unique(np.linspace(0, len(video) - 1, count).round().astype(int))
+    return np.median(video.frames[index], axis=0).astype(np.float32)
+
+
+def foreground(frame: np.ndarray, scene: np.ndarray) -> np.ndarray:
+    """(H, W) float32, in grey levels: how far each pixel is from the empty scene.
+
+    The largest channel counts. The frame's median difference is taken off first: it is the light.
+    """
+    difference = frame.astype(np.float32) - scene
+    return np.abs(difference - np.median(difference, axis=(0, 1))).max(-1)
+
+
+def components(mask: np.ndarray, min_side: float) -> np.ndarray:
+    """Bounding boxes of the 8-connected components of (H, W) bool, gaps of a pixel closed."""
+    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    x, y, w, h, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)[2][1:].T
+    keep = (w >= min_side) & (h >= min_side)
+    return np.stack([y, x, y + h, x + w], axis=1)[keep].astype(np.float32)
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of every pair: (n, 4) and (m, 4) -> (n, m), in [0, 1]."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=2)
+    areas = [np.prod(c[:, 2:] - c[:, :2], axis=1) for c in (a, b)]
+    return shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
+
+
+def merge(boxes: np.ndarray) -> np.ndarray:
+    """Boxes that overlap become the box around both, until none overlap: (n, 4) -> (m, 4)."""
+    boxes = list(boxes)
+    out: list[np.ndarray] = []
+    while boxes:
+        box = boxes.pop()
+        touching = [i for i, o in enumerate(out) if iou(box[None], o[None])[0, 0] > 0]
+        if not touching:
+            out.append(box)
+            continue
+        group = np.stack([box, *(out[i] for i in touching)])
+        out = [o for i, o in enumerate(out) if i not in touching]
+        boxes.append(np.concatenate([group[:, :2].min(0), group[:, 2:].max(0)]))
+    return np.stack(out) if out else np.zeros((0, 4), np.float32)
+
+
+def distinct(boxes: np.ndarray, duplicate: float) -> np.ndarray:
+    """Boxes, largest first, without those that a larger one covers with an IoU >= duplicate."""
+    order = np.argsort(-np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), kind="stable")
+    kept: list[int] = []
+    overlap = iou(boxes, boxes)
+    for i in order:
+        if not kept or overlap[i, kept].max() < duplicate:
+            kept.append(int(i))
+    return boxes[kept]
+
+
+def detect(
+    video: Video,
+    weights: str | Path,
+    config: ProposalConfig | None = None,
+    score: float = 0.3,
+    device: str = "cpu",
+) -> Boxes:
+    """Boxes of torchvision's Faster R-CNN (MobileNet v3, 320 pixels), as `propose` gives them.
+
+    weights  a file with its state dict, or "DEFAULT" for torchvision's, trained on COCO
+    score    boxes of at least this confidence stay, whatever their class
+    Raises VadError where the weights cannot be had; `propose` is never used in their place.
+    """
+    config = config or ProposalConfig()
+    model = _faster_rcnn(weights).to(device).eval()
+    found = []
+    for frame in tqdm(video.frames, desc=f"boxes of video {video.name}", leave=False, delay=0.5):
+        image = torch.from_numpy(np.array(np.moveaxis(frame, -1, 0))).float() / 255
+        with torch.no_grad():
+            out = model([image.expand(3, -1, -1).to(device)])[0]
+        xyxy = out["boxes"][out["scores"] >= score].cpu().numpy()
+        tight = xyxy[:, [1, 0, 3, 2]].astype(np.float32)
+        tight = merge(tight) if config.merge else tight
+        found.append(frame_boxes(distinct(tight, config.duplicate), config))
+    return found
+
+
+def _faster_rcnn(weights: str | Path) -> torch.nn.Module:
+    make = detection.fasterrcnn_mobilenet_v3_large_320_fpn
+    remedy = "Use objects.propose, which needs no weights, or give the file of a state dict."
+    try:
+        if str(weights) == "DEFAULT":
+            return make(weights="DEFAULT", progress=False)
+        model = make(weights=None, weights_backbone=None)
+        model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        return model
+    except Exception as error:  # no network, no file, another architecture: one remedy
+        text = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise VadError(f"Faster R-CNN weights {weights} cannot be loaded: {text}", remedy) from (
+            error
+        )
+
+
+# ------------------------------------------------------------------------------------------ tubes
+
+
+@dataclass(frozen=True, eq=False)
+class Tubes:
+    """The same window cut out of `length` consecutive frames, for each of n boxes.
+
+    frame   (n,) int, the *last* frame of each tube
+    box     (n, 4) float32
+    """
+
+    video: Video
+    frame: np.ndarray
+    box: np.ndarray
+    length: int
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def crops(self, i: np.ndarray, size: int = 64) -> np.ndarray:
+        """Tubes number `i` (m,) as (m, length, C, size, size) uint8.
+
+        The window is clipped to the frame and then resized; it does not move with its object, so
+        that motion shows inside it.
+        """
+        height, width = self.video.size
+        channels = self.video.frames.shape[3]
+        out = np.empty((len(i), self.length, channels, size, size), np.uint8)
+        for row, n in zip(out, i, strict=True):
+            (y0, x0), (y1, x1) = np.floor(self.box[n, :2]), np.ceil(self.box[n, 2:])
+            y0, x0 = int(np.clip(y0, 0, height - 1)), int(np.clip(x0, 0, width - 1))
+            y1, x1 = int(np.clip(y1, y0 + 1, height)), int(np.clip(x1, x0 + 1, width))
+            start = self.frame[n] - self.length + 1
+            window = self.video.frames[start : self.frame[n] + 1, y0:y1, x0:x1]
+            for image, target in zip(window, row, strict=True):
+                # a copy: OpenCV refuses read-only views
+                small = cv2.resize(np.array(image), (size, size), interpolation=cv2.INTER_LINEAR)
+                target[:] = np.moveaxis(small.reshape(size, size, channels), -1, 0)
+        return out
+
+
+def tubes(video: Video, boxes: Boxes, length: int) -> Tubes:
+    """A tube for every box of frame length-1 and later, in order of frame and row.
+
+    Raises VadError where boxes and frames differ in number, or the video is shorter than a tube.
+    """
+    if len(boxes) != len(video):
+        raise VadError(
+            f"boxes of {len(boxes)} frames for the {len(video)} of video {video.name}",
+            "Give one array for each frame, as `propose` returns them.",
+        )
+    if not 1 <= length <= len(video):
+        raise VadError(
+            f"tubes of {length} frames from video {video.name} of {len(video)}",
+            "Take shorter tubes, or leave that video out.",
+        )
+    late = boxes[length - 1 :]
+    frame = np.repeat(np.arange(length - 1, len(video)), [len(b) for b in late])
+    return Tubes(video, frame, np.concatenate(late).reshape(-1, 4), length)
+
+
+def track(boxes: Boxes, least: float = 0.3) -> list[np.ndarray]:
+    """An identity for every box: one (n,) int array a frame.
+
+    A box takes that of the box in the frame before which it overlaps most, greedily and with an
+    IoU of at least `least`; otherwise a new one.
+    """
+    ids: list[np.ndarray] = []
+    fresh = 0
+    for t, now in enumerate(boxes):
+        own = np.full(len(now), -1)
+        if t and len(now) and len(boxes[t - 1]):
+            overlap = iou(boxes[t - 1], now)
+            while overlap.max() >= least:
+                a, b = np.unravel_index(overlap.argmax(), overlap.shape)
+                own[b] = ids[-1][a]
+                overlap[a], overlap[:, b] = -1, -1
+        new = own < 0
+        own[new] = fresh + np.arange(new.sum())
+        fresh += int(new.sum())
+        ids.append(own)
+    return ids
+
+
+def hit(boxes: Boxes, masks: np.ndarray, least: float = 0.3, window: int = 5) -> tuple[int, int]:
+    """How many of the true regions boxes find, and how many there are.
+
+    masks    (T, H, W) bool: a region is an 8-connected component, and regions that overlap from
+             frame to frame are one thing (`metrics.mask_tracks`)
+    least    IoU with the region's bounding box from which a box has found it
+    window   a thing that is there for `window` frames in a row must be found in one of them at
+             least; every such run counts once, and a shorter life as a whole; 1 counts regions
+    """
+    regions = mask_tracks(masks)
+    found = np.array(
+        [
+            len(boxes[f]) > 0 and iou(boxes[f], np.array([[y0, x0, y1, x1]])).max() >= least
+            for f, _, x0, y0, x1, y1 in regions
+        ],
+        bool,
+    )
+    hits = total = 0
+    for thing in np.unique(regions[:, 1]):
+        seen = found[regions[:, 1] == thing]
+        runs = [seen[i : i + window].any() for i in range(max(1, len(seen) - window + 1))]
+        hits, total = hits + sum(runs), total + len(runs)
+    return int(hits), total
