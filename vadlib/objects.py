@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -29,10 +30,12 @@ class ProposalConfig:
 
     background  frames, evenly spaced over the video, whose median is the empty scene
     difference  grey levels between a frame and the empty scene that make a pixel foreground
-    speeds      pixels per frame; pixels faster than each are one more map of foreground, so that
-                what is fast comes apart from the slow crowd around it
+    unrest      the same in standard deviations of the pixel itself: leaves, and edges that jitter
+    speeds      pixels per frame; the foreground faster than each is one more map, so that what is
+                fast comes apart from the slow crowd around it
     min_side    a component whose box has a shorter side than this is dropped
-    merge       whether components of one map whose boxes overlap become one (the paper, 3.1)
+    merge       components of one map become one where their boxes share more than this part of
+                the smaller (0, any overlap: the paper, 3.1)
     duplicate   IoU from which two maps have found the same thing: the larger box stays
     square      whether the shorter side is made as long as the longer (the paper, 3.1)
     enlarge     factor on both sides after that (1.25: the paper, 3.1)
@@ -42,9 +45,10 @@ class ProposalConfig:
 
     background: int = 25
     difference: float = 20.0
+    unrest: float = 4.0
     speeds: tuple[float, ...] = (0.5, 1.0, 2.0)
     min_side: float = 5.0
-    merge: bool = True
+    merge: float = 0.3
     duplicate: float = 0.6
     square: bool = True
     enlarge: float = 1.25
@@ -59,14 +63,15 @@ def propose(video: Video, config: ProposalConfig | None = None) -> Boxes:
     """
     config = config or ProposalConfig()
     scale = video.size[0] / 128
-    speed = motion.magnitude(motion.flow(video))
+    flow = motion.flow(video)
     scene = empty_scene(video, config.background)
     found = []
     for t in range(len(video)):
-        maps = [foreground(video.frames[t], scene) > config.difference]
-        maps += [speed[min(t, len(speed) - 1)] > s * scale for s in config.speeds]
-        boxes = [components(m, config.min_side * scale) for m in maps]
-        boxes = [merge(b) if config.merge else b for b in boxes]
+        moves = flow[min(t, len(flow) - 1)].astype(np.float32)  # the last frame has no next one
+        speed = motion.magnitude(moves - np.median(moves, axis=(0, 1)))  # the median: a camera
+        there = foreground(video.frames[t], scene, config)  # that shakes
+        maps = [there, *(there & (speed > s * scale) for s in config.speeds)]
+        boxes = [merge(components(m, config.min_side * scale), config.merge) for m in maps]
         found.append(frame_boxes(distinct(np.concatenate(boxes), config.duplicate), config))
     return found
 
@@ -81,22 +86,32 @@ def frame_boxes(tight: np.ndarray, config: ProposalConfig) -> np.ndarray:
     return np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
 
 
-def empty_scene(video: Video, count: int = 25) -> np.ndarray:
-    """The median of `count` evenly spaced frames: (H, W, C) float32, what is there when nobody is.
+class Scene(NamedTuple):
+    """What is there when nobody is, (H, W, C) float32 each: grey levels, and their usual spread."""
+
+    level: np.ndarray
+    spread: np.ndarray
+
+
+def empty_scene(video: Video, count: int = 25) -> Scene:
+    """Median and scaled median deviation of `count` evenly spaced frames.
 
     A thing that stands still for half the video becomes part of the scene.
     """
     index = np.unique(np.linspace(0, len(video) - 1, count).round().astype(int))
-    return np.median(video.frames[index], axis=0).astype(np.float32)
+    frames = video.frames[index].astype(np.float32)
+    level = np.median(frames, axis=0)
+    return Scene(level, 1.4826 * np.median(np.abs(frames - level), axis=0))
 
 
-def foreground(frame: np.ndarray, scene: np.ndarray) -> np.ndarray:
-    """(H, W) float32, in grey levels: how far each pixel is from the empty scene.
+def foreground(frame: np.ndarray, scene: Scene, config: ProposalConfig) -> np.ndarray:
+    """(H, W) bool: the pixels that differ from the empty scene, in any channel.
 
-    The largest channel counts. The frame's median difference is taken off first: it is the light.
+    The frame's median difference is taken off first: it is the light.
     """
-    difference = frame.astype(np.float32) - scene
-    return np.abs(difference - np.median(difference, axis=(0, 1))).max(-1)
+    difference = frame.astype(np.float32) - scene.level
+    difference = np.abs(difference - np.median(difference, axis=(0, 1)))
+    return (difference > np.maximum(config.difference, config.unrest * scene.spread)).any(-1)
 
 
 def components(mask: np.ndarray, min_side: float) -> np.ndarray:
@@ -116,20 +131,27 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
 
 
-def merge(boxes: np.ndarray) -> np.ndarray:
-    """Boxes that overlap become the box around both, until none overlap: (n, 4) -> (m, 4)."""
-    boxes = list(boxes)
-    out: list[np.ndarray] = []
-    while boxes:
-        box = boxes.pop()
-        touching = [i for i, o in enumerate(out) if iou(box[None], o[None])[0, 0] > 0]
-        if not touching:
+def merge(boxes: np.ndarray, share: float = 0.0) -> np.ndarray:
+    """Boxes that share more than this part of the smaller become the box around both, over and
+    over: (n, 4) -> (m, 4)."""
+    waiting, out = list(boxes), []
+    while waiting:
+        box = waiting.pop()
+        near = [i for i, o in enumerate(out) if _shared(box, o) > share]
+        if not near:
             out.append(box)
             continue
-        group = np.stack([box, *(out[i] for i in touching)])
-        out = [o for i, o in enumerate(out) if i not in touching]
-        boxes.append(np.concatenate([group[:, :2].min(0), group[:, 2:].max(0)]))
+        group = np.stack([box, *(out[i] for i in near)])
+        out = [o for i, o in enumerate(out) if i not in near]
+        waiting.append(np.concatenate([group[:, :2].min(0), group[:, 2:].max(0)]))
     return np.stack(out) if out else np.zeros((0, 4), np.float32)
+
+
+def _shared(a: np.ndarray, b: np.ndarray) -> float:
+    """The part of the smaller of two boxes that lies in the other."""
+    inside = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    smaller = min(np.prod(a[2:] - a[:2]), np.prod(b[2:] - b[:2]))
+    return float(np.prod(np.clip(inside, 0, None)) / smaller)
 
 
 def distinct(boxes: np.ndarray, duplicate: float) -> np.ndarray:
@@ -165,7 +187,7 @@ def detect(
             out = model([image.expand(3, -1, -1).to(device)])[0]
         xyxy = out["boxes"][out["scores"] >= score].cpu().numpy()
         tight = xyxy[:, [1, 0, 3, 2]].astype(np.float32)
-        tight = merge(tight) if config.merge else tight
+        tight = merge(tight, config.merge)
         found.append(frame_boxes(distinct(tight, config.duplicate), config))
     return found
 
