@@ -14,11 +14,12 @@ from vadlib.data import plaza, weak
 from vadlib.data.base import Video
 from vadlib.data.extract import EXTRACTORS, Extractor, bag, brightness
 from vadlib.data.features import Bag
-from vadlib.data.weak import BAG_KINDS, ped2_bags, plaza_bags
+from vadlib.data.weak import BAG_KINDS, ped2_bags, ped2_draw, plaza_bags
 from vadlib.detector import Detector, Scores
 from vadlib.errors import VadError
 from vadlib.evaluate import evaluate_bags
 from vadlib.experiments import is_headline, reproduce
+from vadlib.models import detector
 from vadlib.rows import EXPERIMENTS, READERS
 
 SMALL = {"length": 48, "size": (32, 48), "extractor": "brightness"}
@@ -203,6 +204,14 @@ def test_every_seed_draws_its_own_split(ped2):
     assert len(frozenset.union(*drawn)) > 24, "and over the seeds, nearly all videos train"
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_videos_of_a_draw_are_those_of_its_bags(ped2, split):
+    bags, videos = ped2_bags(split, 3, "brightness"), ped2_draw(split, 3)
+    assert [(b.name, len(b), b.label) for b in bags] == [
+        (v.name, len(v), int(v.labels.any())) for v in videos
+    ]
+
+
 @pytest.mark.skipif(not data.available("ped2"), reason="UCSD Ped2 is not under VADLIB_DATA")
 def test_real_ped2():
     """Frames align with snippets of 8, and the folders differ in more than anomalies."""
@@ -300,7 +309,35 @@ def test_bags_without_labels_of_frames_are_refused(told):
         evaluate_bags(Told(frames), [replace(b, labels=None) for b in bags])
 
 
+def test_the_untrained_rule_is_the_strip_with_most_flow():
+    features = np.zeros((2, 3, 144), np.float32)
+    features[0, 0, 12:24] = 1  # all of the second strip: 12
+    features[0, 0, 130] = 9  # one number of another strip, alone
+    features[0, 1, [0, 11]] = 2  # first and last number of the first strip: 4
+    features[1, 2, 143] = 6  # only in the second crop: half of it
+    scores = detector("flow-bag").score(Bag("a", features, 7, span=3))
+    assert np.array_equal(scores.index, np.arange(7))
+    assert np.allclose(scores.frame, [6, 6, 6, 2, 2, 2, 3])
+
+
+def test_the_untrained_rule_says_what_it_cannot_read():
+    with pytest.raises(VadError, match='bag x/a has 1424 numbers.*extractor "flow"'):
+        detector("flow-bag").score(Bag("a", np.zeros((1, 2, 1424)), 7, span=4, dataset="x"))
+
+
 WEAK = {name: e for name, e in EXPERIMENTS.items() if e.method == "la-net"}
+
+
+def test_how_a_row_is_measured_depends_on_its_data():
+    for e in EXPERIMENTS.values():
+        bags = "bags" in e.data or "weak" in e.data or e.data in ("ucf-crime", "xd-violence")
+        assert e.protocol == ("evaluate_bags" if bags else "evaluate"), e.name
+    untrained = {e.name for e in EXPERIMENTS.values() if e.protocol != "evaluate" and not e.trained}
+    assert untrained == {
+        "flow-bag-plaza-bags-standard",
+        "flow-bag-ped2-weak-flow-standard",
+        "zero-flow-ped2-weak-videos-standard",
+    }
 
 
 def test_the_ladders_are_there():

@@ -37,8 +37,11 @@ PLAZA_BAGS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 
-# A data set that `vadlib.data` does not read: its items by profile, split and seed.
-READERS: dict[str, Callable[[str, str, int], list[Any]]] = {}
+# A data set that `vadlib.data` does not read: its items by profile, split and seed. In those of
+# BAGS a video is labelled as a whole, and it is measured by `evaluate.evaluate_bags`.
+Reader = Callable[[str, str, int], list[Any]]
+READERS: dict[str, Reader] = {}
+BAGS: dict[str, Reader] = {}
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Experiment:
     @property
     def protocol(self) -> str:
         """The function of `vadlib.evaluate` that measures it."""
-        return "evaluate_bags" if self.method == "la-net" else "evaluate"
+        return "evaluate_bags" if self.data in BAGS else "evaluate"
 
     def load(self, split: str, seed: int = 0) -> list[Any]:
         """What it trains or tests on; `seed` draws the split where a data set has none of its own.
@@ -122,26 +125,28 @@ def _plaza_joint(profile: str, split: str, seed: int) -> list[Video]:
     return load("plaza", profile, "test", count=20, length=120, kinds=kinds)
 
 
-def _plaza_bags(extractor: str) -> Callable[[str, str, int], list[Any]]:
+def _plaza_bags(extractor: str) -> Reader:
     return lambda profile, split, seed: weak.plaza_bags(
         split, extractor=extractor, **PLAZA_BAGS[profile][split]
     )
 
 
-def _ped2_bags(extractor: str) -> Callable[[str, str, int], list[Any]]:
+def _ped2_bags(extractor: str) -> Reader:
     return lambda profile, split, seed: weak.ped2_bags(split, seed, extractor, SIZES[profile])
 
 
-READERS |= {
-    "plaza-joint": _plaza_joint,
+BAGS |= {
     "plaza-bags": _plaza_bags("flow"),
     "plaza-bags-effnet": _plaza_bags("effnet"),
     "ped2-weak": _ped2_bags("effnet"),
     "ped2-weak-flow": _ped2_bags("flow"),
     "ped2-weak-brightness": _ped2_bags("brightness"),
+    # the videos of the same draws, for a rule that looks at frames
+    "ped2-weak-videos": lambda profile, split, seed: weak.ped2_draw(split, seed, SIZES[profile]),
     "ucf-crime": lambda profile, split, seed: features.load("ucf-crime", split),
     "xd-violence": lambda profile, split, seed: features.load("xd-violence", split),
 }
+READERS |= {"plaza-joint": _plaza_joint, **BAGS}
 
 
 # How MAAM-Net is trained at each profile. Width, steps and learning rate of smoke and standard were
@@ -275,6 +280,12 @@ LA_NET: dict[str, tuple[str, dict[str, Any]]] = {
     "mil": ("no attention, MIL with cross-entropy", PLAIN),
     "sultani": ("each snippet alone, ranking", PLAIN | {"causal_kernel": 1, "mil": "ranking"}),
 }
+# untrained method, data: how many seeds (Ped2 has a draw for each)
+UNTRAINED_WEAK = {
+    ("flow-bag", "plaza-bags"): 1,
+    ("flow-bag", "ped2-weak-flow"): 10,
+    ("zero-flow", "ped2-weak-videos"): 10,
+}
 AIMS = {
     "ucf-crime": "the paper has AUC 85.12",
     "xd-violence": "the paper has AP 80.72",
@@ -307,7 +318,11 @@ def _weak_rows() -> list[Experiment]:
     rows.append(_weak("mil", "ped2-weak-brightness", "standard", 10, features=1, **steps))
     xd = {"width": 128, "sigma": 6.0, "causal_kernel": 5, "lambda_dr": 2.0}
     rows.append(_weak("la-net", "ucf-crime", "full", 3))
-    return [*rows, _weak("la-net", "xd-violence", "full", 3, **xd)]
+    rows.append(_weak("la-net", "xd-violence", "full", 3, **xd))
+    for (method, data), seeds in UNTRAINED_WEAK.items():
+        name = f"{method}-{data}-standard"
+        rows.append(Experiment(name, method, data, "standard", tuple(range(seeds))))
+    return rows
 
 
 def _maam_long() -> Experiment:

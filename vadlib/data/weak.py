@@ -176,6 +176,17 @@ def ped2_bags(
     one folder, every abnormal one from another: what tells the folders apart looks like skill.
     Raises VadError for an unknown split and where Ped2 is missing.
     """
+    found = bags(ped2_draw(split, seed, size), extractor, span)
+    return [_for_training(b) for b in found] if split == "train" else found
+
+
+def ped2_draw(
+    split: str = "train", seed: int = 0, size: tuple[int, int] = (128, 192)
+) -> list[Video]:
+    """The videos of `ped2_bags`, with the labels of their frames whatever the split.
+
+    Each is named after the folder that it comes from, "train-01" or "test-01". Raises as it does.
+    """
     if split not in ("train", "test"):
         raise VadError(f"there is no split {split!r}", 'Splits are "train" and "test".')
     rng, found = np.random.default_rng(seed), []
@@ -183,6 +194,5 @@ def ped2_bags(
         videos = data.load("ped2", folder, size)
         drawn = set(rng.permutation(len(videos))[:count].tolist())
         videos = [v for i, v in enumerate(videos) if (i in drawn) == (split == "train")]
-        found += [replace(b, name=f"{folder}-{b.name}") for b in bags(videos, extractor, span)]
-    found = [replace(b, dataset="ped2-weak", split=split) for b in found]
-    return [_for_training(b) for b in found] if split == "train" else found
+        found += [replace(v, name=f"{folder}-{v.name}") for v in videos]
+    return [replace(v, dataset="ped2-weak", split=split) for v in found]

@@ -16,8 +16,10 @@ DETECTORS = {
     "copy-last": "vadlib.models.baselines:CopyLast",
     "flow-magnitude": "vadlib.models.baselines:FlowMagnitude",
     "zero-flow": "vadlib.models.baselines:ZeroFlow",
+    "flow-bag": "vadlib.models.bag_baselines:FlowBag",
     "maam": "vadlib.models.maam:MAAM",
     "la-net": "vadlib.models.la_net:LANet",
+    "mdsf": "vadlib.models.mdsf:MDSF",
     "msti": "vadlib.models.msti:MSTI",
 }
 BASELINES = ("random", "frame-index", "copy-last", "flow-magnitude", "zero-flow")
