@@ -87,7 +87,8 @@ def frame_boxes(tight: np.ndarray, config: ProposalConfig) -> np.ndarray:
 
 
 class Scene(NamedTuple):
-    """What is there when nobody is, (H, W, C) float32 each: grey levels, and their usual spread."""
+    """What is there when nobody is, (H, W, C) float32 each: grey levels as `flat` gives them, and
+    their usual spread."""
 
     level: np.ndarray
     spread: np.ndarray
@@ -99,19 +100,22 @@ def empty_scene(video: Video, count: int = 25) -> Scene:
     A thing that stands still for half the video becomes part of the scene.
     """
     index = np.unique(np.linspace(0, len(video) - 1, count).round().astype(int))
-    frames = video.frames[index].astype(np.float32)
+    frames = flat(video.frames[index])
     level = np.median(frames, axis=0)
     return Scene(level, 1.4826 * np.median(np.abs(frames - level), axis=0))
 
 
-def foreground(frame: np.ndarray, scene: Scene, config: ProposalConfig) -> np.ndarray:
-    """(H, W) bool: the pixels that differ from the empty scene, in any channel.
+def flat(frames: np.ndarray) -> np.ndarray:
+    """(..., H, W, C) uint8 -> float32 without the median of each frame and channel: the light."""
+    frames = frames.astype(np.float32)
+    return frames - np.median(frames, axis=(-3, -2), keepdims=True)
 
-    The frame's median difference is taken off first: it is the light.
-    """
-    difference = frame.astype(np.float32) - scene.level
-    difference = np.abs(difference - np.median(difference, axis=(0, 1)))
-    return (difference > np.maximum(config.difference, config.unrest * scene.spread)).any(-1)
+
+def foreground(frame: np.ndarray, scene: Scene, config: ProposalConfig) -> np.ndarray:
+    """(H, W) bool: the pixels of a frame that differ from the empty scene, in any channel."""
+    difference = np.abs(flat(frame) - scene.level)
+    usual = np.maximum(config.difference, config.unrest * scene.spread)
+    return np.any(difference > usual, axis=-1)
 
 
 def components(mask: np.ndarray, min_side: float) -> np.ndarray:
