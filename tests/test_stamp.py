@@ -123,6 +123,16 @@ def test_a_change_of_what_is_used_changes_the_stamp(toy, change):
     assert toy("toy.model:Model", *change) != toy("toy.model:Model")
 
 
+def test_unchanged_files_are_not_followed_again_and_a_new_file_is_seen(toy, monkeypatch, tmp_path):
+    before = toy("toy.user")
+    with monkeypatch.context() as patch:
+        patch.setattr(stamp, "_start", None)  # where all following begins
+        assert stamp.stamp(["toy.user"], {}) == before
+    (tmp_path / "toy" / "api").mkdir()  # a package goes before a module of its name
+    (tmp_path / "toy" / "api" / "__init__.py").write_text("from toy.layers import Other as Memory")
+    assert stamp.stamp(["toy.user"], {}) != before
+
+
 HARMLESS = {
     "a new class": ("layers.py", "", "class New(Base):\n    x = norm(EPS)\n"),
     "a class beside it": ("layers.py", "return spare(self)", "return 0"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import io
+import os
 import tokenize
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -42,6 +43,24 @@ def code_behind(roots: Iterable[str]) -> dict[str, list[str]]:
     roots  modules ("vadlib.models.maam", all that it defines), names ("vadlib.evaluate:evaluate")
     Raises VadError for one that does not exist.
     """
+    roots = tuple(roots)
+    packages = sorted({root.partition(":")[0].partition(".")[0] for root in roots})
+    return dict(_code_behind(roots, tuple(_state(package) for package in packages)))
+
+
+def _state(package: str) -> tuple[tuple[str, int], ...]:
+    """The files of a package, each with its time of change."""
+    top = _file(package)
+    files = [str(top)] if top else []
+    if top and top.name == "__init__.py":
+        found = ((folder, name) for folder, _, names in os.walk(top.parent) for name in names)
+        files = [os.path.join(*path) for path in found if path[1].endswith(".py")]
+    return tuple((file, os.stat(file).st_mtime_ns) for file in sorted(files))
+
+
+@cache
+def _code_behind(roots: tuple[str, ...], state: Any) -> dict[str, list[str]]:
+    """`code_behind`, found once for files that did not change: a page asks for many records."""
     found: dict[str, Code] = {}
     waiting, seen = [use for root in roots for use in _start(root)], set()
     packages = {module.split(".")[0] for module, _ in waiting}
