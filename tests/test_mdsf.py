@@ -1,0 +1,480 @@
+"""MDSF: its equations by hand, what it cannot do by construction, and how it is trained."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import moving_square
+
+from vadlib.data.base import Video
+from vadlib.errors import VadError
+from vadlib.models import detector
+from vadlib.models.mdsf import (
+    MDSF,
+    ChannelGate,
+    Fusion,
+    MDSFConfig,
+    MDSFNet,
+    crop_and_flip,
+    ellipses,
+    gate_loss,
+    heat,
+    hide,
+    paste,
+    pseudo_anomalies,
+    student_loss,
+    teacher_loss,
+    to_input,
+)
+from vadlib.score import pscd
+from vadlib.train import TrainConfig
+
+SMALL = MDSFConfig(
+    widths=(4, 8, 12),
+    depth=2,
+    crop=(16, 24),
+    patch=(8, 6),
+    student_epochs=1,
+    gate_epochs=1,
+    train=TrainConfig(epochs=1, batch_size=4, lr=2e-3),
+)
+THREE = replace(SMALL, frames=3, gap=2)
+
+
+@pytest.fixture(scope="module")
+def videos():
+    made = []
+    for seed, name in enumerate(("a", "b")):
+        frames, masks = moving_square(14, speed=(1, 1), abnormal=range(9, 14), seed=seed)
+        labels = masks.any((1, 2)).astype(np.uint8)
+        made.append(Video(name, frames, labels, masks, key=f"test-mdsf-{name}"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def trained(videos):
+    model = MDSF(SMALL, "cpu")
+    return model, model.fit(videos, progress=False)
+
+
+def differences(seed=0, batch=2):
+    g = torch.Generator().manual_seed(seed)
+    sizes = zip(SMALL.widths, ((6, 8), (3, 4), (2, 2)), strict=True)
+    return [torch.rand(batch, c, *size, generator=g) for c, size in sizes]
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def numpy_of(layer):
+    return layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()
+
+
+# ------------------------------------------------------------------------------------ equations
+
+
+def test_equation_5_is_the_absolute_difference_at_every_scale():
+    net, x = MDSFNet(SMALL).eval(), torch.rand(2, 3, 24, 32) * 2 - 1
+    with torch.no_grad():
+        found = net.difference(x)
+        teacher, student = net.teacher.encoder(x), net.student.encoder(x)
+    assert [tuple(d.shape) for d in found] == [(2, 4, 6, 8), (2, 8, 3, 4), (2, 12, 2, 2)]
+    for d, t, s in zip(found, teacher, student, strict=True):
+        assert np.allclose(d.numpy(), np.abs(t.numpy() - s.numpy()))
+        assert d.max() > 0
+
+
+@pytest.mark.parametrize("plus_one", [False, True])
+def test_equations_6_and_7_by_hand(plus_one):
+    torch.manual_seed(0)
+    gate, d = ChannelGate(8, plus_one=plus_one), differences()[1]
+    (w1, b1), (w2, b2) = numpy_of(gate.mlp[0]), numpy_of(gate.mlp[2])
+    for one, weights, amplified in zip(d.numpy(), gate.weights(d), gate(d), strict=True):
+        hidden = np.maximum(w1 @ one.mean((1, 2)) + b1, 0)
+        expected = sigmoid(w2 @ hidden + b2) + plus_one
+        assert np.allclose(weights.detach(), expected, atol=1e-6)
+        assert np.allclose(amplified.detach(), one * expected[:, None, None], atol=1e-6)
+
+
+def test_the_printed_gate_only_attenuates():
+    torch.manual_seed(1)
+    d = differences()[2]
+    printed, ours = ChannelGate(12), ChannelGate(12, plus_one=True)
+    assert ((printed.weights(d) > 0) & (printed.weights(d) < 1)).all()
+    assert (printed(d) <= d).all()
+    assert (ours(d) >= d).all()
+
+
+def test_equations_8_and_9_by_hand():
+    torch.manual_seed(2)
+    fusion, d = Fusion(SMALL), differences()
+    out = fusion(d)
+    expected = np.zeros((2, 4, 6, 8))
+    for s, a in enumerate(fusion.amplify(d)):
+        a = a.detach().double().numpy()
+        (look, bias), project = numpy_of(fusion.looks[s]), fusion.project[s].weight
+        saliency = sigmoid(np.einsum("c,bchw->bhw", look[0, :, 0, 0], a) + bias[0])
+        assert np.allclose(out.saliency[s][:, 0].detach(), saliency, atol=1e-6)
+        weighed = saliency[:, None] * a  # first the saliency, then the projection, as printed
+        part = np.einsum("oc,bchw->bohw", project.detach().double().numpy()[:, :, 0, 0], weighed)
+        big = F.interpolate(torch.from_numpy(part), (6, 8), mode="bilinear").numpy()
+        expected += big
+    assert np.allclose(out.fused.detach(), expected, atol=1e-5)
+    assert all(((s > 0) & (s < 1)).all() for s in out.saliency)
+
+
+def test_the_norm_of_the_heat_map_is_equation_10():
+    fused = torch.randn(3, 5, 7, 4)
+    expected = fused.flatten(1).norm(dim=1)
+    assert torch.allclose(heat(fused).flatten(1).norm(dim=1), expected)
+
+
+def test_a_teacher_that_equals_its_student_scores_zero():
+    config = replace(SMALL, student_depth=SMALL.depth)
+    net, x = MDSFNet(config).eval(), torch.rand(2, 3, 24, 32)
+    with torch.no_grad():
+        assert heat(net(x).fused).max() > 0
+        net.student.load_state_dict(net.teacher.state_dict())
+        assert heat(net(x).fused).max() == 0
+
+
+def test_it_does_not_matter_which_of_the_two_is_the_teacher():
+    config = replace(SMALL, student_depth=SMALL.depth)
+    net, x = MDSFNet(config).eval(), torch.rand(2, 3, 24, 32)
+    with torch.no_grad():
+        before = net(x).fused
+        net.teacher, net.student = net.student, net.teacher
+        assert torch.equal(net(x).fused, before)
+
+
+def test_projections_keep_norms_before_they_are_trained():
+    torch.manual_seed(0)
+    for layer, c in zip(Fusion(SMALL).project, SMALL.widths, strict=True):
+        w = layer.weight.detach().flatten(1)  # (4, c): orthogonal rows of length sqrt(c / 4)
+        assert torch.allclose(w @ w.T, c / 4 * torch.eye(4), atol=1e-5)
+        x = torch.randn(20000, c)
+        assert abs((x @ w.T).square().sum() / x.square().sum() - 1) < 0.03
+
+
+# ----------------------------------------------------------------------------- size and switches
+
+
+def count(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_the_paper_size_gates_are_tiny():
+    """The 6 M parameters that the paper's Table 5 adds cannot be equations 6 to 8."""
+    fusion = Fusion(MDSFConfig())
+    layers = [2 * c * (c // 16) + c + c // 16 for c in (64, 128, 256, 512)]
+    assert count(fusion.gates) == sum(layers) and count(fusion.looks) == 960 + 4
+    assert count(fusion.gates) + count(fusion.looks) < 100_000
+
+
+def test_the_student_is_lighter():
+    net = MDSFNet(MDSFConfig())
+    assert count(net.student.encoder) < count(net.teacher.encoder) / 4
+    assert 10e6 < count(net) < 14e6  # the paper has 14 M
+
+
+def test_switches_remove_what_they_switch_off():
+    def parts(**switches):
+        fusion = Fusion(replace(SMALL, **switches))
+        names = ("gates", "looks", "project")
+        return [len(getattr(fusion, n)) if hasattr(fusion, n) else 0 for n in names]
+
+    assert parts() == [3, 3, 3]
+    assert parts(gate="fixed") == [0, 0, 3]
+    assert parts(amplify=False) == [0, 3, 3]
+    assert parts(scales="unguided") == [3, 0, 3]
+    assert parts(scales="single") == [1, 0, 1]
+    d = differences()
+    assert torch.equal(Fusion(replace(SMALL, amplify=False)).amplify(d)[0], d[0])
+    assert Fusion(replace(SMALL, scales="unguided"))(d).saliency[0].unique() == 1
+    assert Fusion(replace(SMALL, gate="fixed"))(d).saliency[0].unique() == 0.5
+    assert Fusion(replace(SMALL, scales="single"))(d).fused.shape[2:] == (2, 2)
+
+
+def test_a_single_raw_scale_is_the_norm_of_its_discrepancy():
+    config = replace(SMALL, scales="single", gate="fixed")
+    d = differences()
+    expected = d[2].flatten(1).norm(dim=1)  # a square orthogonal projection turns, and no more
+    assert torch.allclose(Fusion(config)(d).fused.flatten(1).norm(dim=1), expected, atol=1e-5)
+
+
+def test_unknown_switches_are_refused():
+    for name, value in [("gate", "learned"), ("scales", "all"), ("frames", 2)]:
+        with pytest.raises(VadError, match=f"unknown {name}"):
+            replace(SMALL, **{name: value})
+
+
+# -------------------------------------------------------------------------------------- training
+
+
+def test_hide_hides_the_share_asked_for_in_whole_patches():
+    torch.manual_seed(0)
+    x = torch.ones(5, 3, 32, 48)
+    hidden = hide(x, 0.5, 8)
+    patches = F.avg_pool2d(hidden, 8)
+    assert set(patches.unique().tolist()) == {0.0, 1.0}
+    assert (patches[:, 0].flatten(1) == 0).sum(1).tolist() == [12] * 5
+    assert torch.equal(patches[:, 0], patches[:, 2])  # in all channels: three frames share it
+    assert not torch.equal(patches[0], patches[1])
+    assert torch.equal(hide(x, 0.0, 8), x) and hide(x, 1.0, 8).sum() == 0
+    assert hide(torch.ones(1, 3, 20, 30), 0.5, 8).shape == (1, 3, 20, 30)
+
+
+def test_the_teacher_rebuilds_what_it_does_not_see():
+    """The loss is on the whole frame; a hidden patch enters it, and does not enter the input."""
+    torch.manual_seed(0)
+    net = MDSFNet(SMALL).teacher.eval()
+    x = torch.rand(2, 3, 16, 24)
+    config = replace(SMALL, mask=1.0)
+    alone = net(torch.zeros_like(x))[1]
+    expected = ((alone - x) ** 2).mean()
+    assert torch.allclose(teacher_loss(net, x, config)["total"], expected)
+
+
+def test_only_the_student_learns_from_the_student_loss():
+    torch.manual_seed(0)
+    net, x = MDSFNet(SMALL), torch.rand(2, 3, 16, 24)
+    terms = student_loss(net.student.train(), net.teacher, x, SMALL)
+    terms["total"].backward()
+    assert all(p.grad is None for p in net.teacher.parameters())
+    assert all(p.grad.abs().sum() > 0 for p in net.student.encoder.parameters())
+    with torch.no_grad():
+        wanted = net.teacher.eval().encoder(x)
+        got, rebuilt = net.student.train()(x)
+    pairs = zip(got, wanted, strict=True)
+    distil = np.mean([((a - b) ** 2).mean() for a, b in pairs])
+    assert np.isclose(terms["distil"].item(), distil, rtol=1e-4)
+    mse = float(((rebuilt - x) ** 2).mean())
+    assert np.isclose(terms["total"].item(), mse + distil, rtol=1e-4)
+
+
+def test_as_printed_no_loss_reaches_gates_or_teacher():
+    """Section 4.2 trains by the student's reconstruction error alone."""
+    torch.manual_seed(0)
+    net, x = MDSFNet(SMALL), torch.rand(2, 3, 16, 24)
+    student_loss(net.student, net.teacher, x, replace(SMALL, distil=0.0))["mse"].backward()
+    assert all(p.grad is None for p in [*net.fusion.parameters(), *net.teacher.parameters()])
+    model = MDSF(replace(SMALL, gate="random"), "cpu")
+    before = {k: v.clone() for k, v in model.net.fusion.state_dict().items()}
+    frames, _ = moving_square(8)
+    model.fit([Video("a", frames, key="test-mdsf-printed")], progress=False)
+    assert all(torch.equal(v, before[k]) for k, v in model.net.fusion.state_dict().items())
+
+
+def test_paste_labels_what_can_be_seen():
+    x, other = torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8)
+    other[..., 2:6, 2:6] = 0.5
+    where = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+    where[..., 0:4, 0:4] = True
+    out = paste(x, other, where)
+    assert out.mask.sum() == 4 and (out.mask[0, 0, 2:4, 2:4] == 1).all()
+    assert (out.x != 0).sum() == 3 * 4
+    other[..., 2:6, 2:6] = 0.05  # too faint to call abnormal
+    assert paste(x, other, where).mask.sum() == 0
+
+
+def test_ellipses_are_of_the_size_of_things():
+    torch.manual_seed(0)
+    area = ellipses(400, (100, 200), torch.device("cpu")).float().sum((1, 2, 3))
+    assert area.max() <= np.pi * 17**2 + 60 and area.median() > np.pi * 5**2 / 2
+
+
+def clip_of(speed, length=5, size=(32, 48)):
+    """A bright bar that moves `speed` pixels a frame on grey: (4, length, 3, H, W)."""
+    clip = torch.zeros(4, length, 3, *size)
+    for t in range(length):
+        clip[:, t, :, :, 10 + speed * t : 14 + speed * t] = 1
+    return clip
+
+
+def test_pseudo_anomalies_of_three_frames_hold_pastes_and_speed_ups():
+    clip, seen = clip_of(2), {"normal": 0, "changed": 0, "fast": 0}
+    normal, fast = clip[:, 1:4].flatten(1, 2), clip[:, ::2].flatten(1, 2)
+    for seed in range(20):
+        torch.manual_seed(seed)
+        out = pseudo_anomalies(clip, THREE)
+        assert out.x.shape == (4, 9, 32, 48) and out.mask.shape == (4, 1, 32, 48)
+        outside = (out.mask == 0).expand_as(out.x)
+        assert torch.allclose(out.x[outside], normal[outside], atol=0.1)
+        for i in range(4):
+            where = (out.mask[i] == 1).expand_as(out.x[i])
+            key = "changed" if where.any() else "normal"
+            seen[key] += 1
+            seen["fast"] += int(where.any() and torch.equal(out.x[i][where], fast[i][where]))
+    assert seen["normal"] > 20 and seen["changed"] > seen["fast"] > 3
+
+
+def test_speed_ups_show_things_twice_as_fast():
+    """In the piece, the outer two of the three frames come from twice as far in time."""
+    clip = clip_of(2)
+    fast = clip[:, ::2]
+    at = [int(f[0, 0].argmax()) for f in fast[0]]
+    assert np.diff(at).tolist() == [4, 4]
+
+
+def test_gate_loss_by_hand_and_both_kinds_weigh_alike():
+    torch.manual_seed(0)
+    fusion, d = Fusion(SMALL), differences()
+    fusion.log_slope.data.fill_(0.3)
+    fusion.offset.data.fill_(-0.7)
+    mask = torch.zeros(2, 1, 24, 32)
+    mask[0, 0, 4:12, 8:16] = 1  # 2 x 2 cells of the heat map
+    mask[1, 0, 0, 0] = 1  # a sixteenth of a cell: does not count
+    hot = heat(fusion(d).fused).detach().double().numpy()
+    p = sigmoid(np.exp(0.3) * hot - 0.7)
+    target = np.zeros_like(hot, bool)
+    target[0, 1:3, 2:4] = True
+    expected = -0.5 * (np.log(p[target]).mean() + np.log(1 - p[~target]).mean())
+    assert np.isclose(float(gate_loss(fusion, d, mask)["total"]), expected, rtol=1e-5)
+
+
+def test_gates_learn_to_find_what_they_are_shown():
+    """A channel that tells normal from abnormal is found, among channels that do not."""
+    torch.manual_seed(0)
+    fusion = Fusion(SMALL)
+    optimizer = torch.optim.Adam(fusion.parameters(), lr=0.02)
+    losses = []
+    for step in range(150):
+        d, mask = differences(step, batch=4), torch.zeros(4, 1, 24, 32)
+        mask[:, :, 8:16, 8:16] = 1
+        d[0][:, 2, 2:4, 2:4] += 0.7
+        loss = gate_loss(fusion, d, mask)["total"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
+
+
+def test_augmentation_cuts_windows_and_mirrors_some():
+    torch.manual_seed(0)
+    ramp = torch.arange(48.0).expand(30, 2, 3, 32, 48) + 100 * torch.arange(32.0)[:, None]
+    out = crop_and_flip(ramp, (16, 24))
+    assert out.shape == (30, 2, 3, 16, 24)
+    step = out[:, 0, 0, 0, 1] - out[:, 0, 0, 0, 0]
+    assert set(step.tolist()) == {1.0, -1.0}
+    assert torch.equal(out[:, 0], out[:, 1])  # all frames of a clip alike
+    assert len(out[:, 0, 0, 0, 0].unique()) > 10
+    assert crop_and_flip(ramp, (64, 24)).shape == (30, 2, 3, 32, 24)
+
+
+# --------------------------------------------------------------------------------- the detector
+
+
+def test_scores_speak_for_every_frame_or_for_those_with_neighbours(videos, trained):
+    scores = trained[0].score(videos[0])
+    assert scores.index.tolist() == list(range(14))
+    three = MDSF(THREE, "cpu").score(videos[0])
+    assert three.index.tolist() == list(range(2, 12))
+    assert set(scores.terms) == {"max", "patch", "scale 1", "scale 2", "scale 3"}
+    assert scores.heatmap.shape == (14, 6, 8)
+
+
+def test_the_score_is_equation_10_and_its_terms_are_what_they_say(videos, trained):
+    model, video = trained[0], videos[1]
+    scores = model.score(video)
+    x = torch.from_numpy(np.repeat(np.moveaxis(video.frames, -1, 1), 3, 1)).float() / 127.5 - 1
+    with torch.no_grad():
+        out = model.net.eval()(x)
+    assert np.allclose(scores.frame, out.fused.flatten(1).norm(dim=1), rtol=1e-4)
+    assert np.allclose(np.sqrt((scores.heatmap**2).sum((1, 2))), scores.frame, rtol=1e-5)
+    assert np.allclose(scores.terms["max"], scores.heatmap.max((1, 2)))
+    for s, d in enumerate(out.difference):
+        assert np.allclose(scores.terms[f"scale {s + 1}"], d.flatten(1).norm(dim=1), rtol=1e-4)
+    sums = pscd(torch.from_numpy(scores.heatmap), (2, 2), (1, 1)).amax((1, 2))
+    assert np.allclose(scores.terms["patch"], sums)
+
+
+def test_three_frames_are_t_minus_gap_t_and_t_plus_gap(videos):
+    model, video = MDSF(THREE, "cpu"), videos[0]
+    clips = model.clips([video])
+    picked = model.pick(to_input(clips[3:4]["frames"], 3))
+    assert clips.index[3] == 5
+    expected = to_input(torch.from_numpy(np.moveaxis(video.frames[[3, 5, 7]], -1, 1))[None], 3)
+    assert torch.equal(picked, expected.flatten(1, 2))
+
+
+def test_a_frame_without_neighbours_in_the_input_is_not_seen(videos):
+    model, video = MDSF(SMALL, "cpu"), videos[0]
+    frames = video.frames.copy()
+    frames[6] = 255 - frames[6]
+    before = model.score(video).frame
+    after = model.score(replace(video, frames=frames, key="test-mdsf-x")).frame
+    assert (before != after).nonzero()[0].tolist() == [6]
+
+
+def test_scoring_is_deterministic(videos, trained):
+    model = trained[0]
+    torch.manual_seed(1)
+    first = model.score(videos[0]).frame
+    torch.manual_seed(2)
+    assert np.array_equal(first, model.score(videos[0]).frame)
+
+
+def test_the_threshold_is_a_quantile_of_training_scores(videos, trained):
+    model = trained[0]
+    usual = np.concatenate([model.score(v, 5).frame for v in videos])
+    assert model.threshold(0.5) == pytest.approx(np.quantile(usual, 0.5))
+    assert model.threshold(1.0) == pytest.approx(usual.max())
+    with pytest.raises(VadError, match="no training scores"):
+        MDSF(SMALL, "cpu").threshold(0.9)
+
+
+def test_history_holds_teacher_student_and_gates(trained):
+    history = trained[1]
+    assert set(history.terms) == {"total 1", "total 2", "mse 2", "distil 2", "total 3"}
+    assert history.samples == 3 * 28 and len(history.steps) == 7
+
+
+def test_state_round_trip_and_another_architecture(videos, trained):
+    model = trained[0]
+    other = detector("mdsf", config=SMALL, device="cpu")
+    other.load_state(model.state())
+    assert np.allclose(other.score(videos[0]).frame, model.score(videos[0]).frame, rtol=1e-5)
+    assert other.threshold(0.9) == model.threshold(0.9)
+    with pytest.raises(RuntimeError):
+        detector("mdsf", config=replace(SMALL, widths=(4, 8)), device="cpu").load_state(
+            model.state()
+        )
+
+
+@pytest.mark.parametrize("config", [SMALL, THREE], ids=["one frame", "three"])
+def test_a_killed_training_goes_on_as_if_nothing_had_been(videos, tmp_path, config):
+    whole = MDSF(config, "cpu")
+    whole.fit(videos, folder=tmp_path / "a" / "run", progress=False)
+    for stop in (2, 4):  # in the first training, and in it again
+        cut = MDSF(config, "cpu")
+        cut.fit(videos, folder=tmp_path / "b" / "run", progress=False, stop_after=stop)
+        assert not len(cut.usual)
+    last = MDSF(config, "cpu")
+    last.fit(videos, folder=tmp_path / "b" / "run", progress=False)
+    for (name, a), b in zip(
+        whole.net.state_dict().items(), last.net.state_dict().values(), strict=True
+    ):
+        assert torch.equal(a, b), name
+
+
+def test_configs_that_differ_in_their_gates_share_teacher_and_student(videos, tmp_path):
+    first, second = MDSF(SMALL, "cpu"), MDSF(replace(SMALL, gate="random"), "cpu")
+    first.fit(videos, folder=tmp_path / "one", progress=False)
+    kept = first.shared(tmp_path / "one", videos)
+    before = {p: p.stat().st_mtime_ns for p in kept.rglob("last.ckpt")}
+    assert len(before) == 2 and kept == second.shared(tmp_path / "two", videos)
+    second.fit(videos, folder=tmp_path / "two", progress=False)
+    for a, b in zip(
+        [*first.net.teacher.parameters(), *first.net.student.parameters()],
+        [*second.net.teacher.parameters(), *second.net.student.parameters()],
+        strict=True,
+    ):
+        assert torch.equal(a, b)
+    for other in (replace(SMALL, frames=3), replace(SMALL, depth=3)):
+        assert MDSF(other, "cpu").shared(tmp_path / "two", videos) != kept
+    assert MDSF(SMALL, "cpu").shared(tmp_path / "two", videos[:1]) != kept
+    assert MDSF(SMALL, "cpu").shared(None, videos) is None
