@@ -64,19 +64,28 @@ def test_what_is_fast_comes_apart_from_the_slow_thing_it_touches(cache):
 
 
 def test_squared_and_enlarged_boxes_belong_to_the_tight_ones_row_by_row(cache):
-    video = scene(squares=((40, 10, 14, 8, 2), (10, 60, 6, 20, 1)))
-    tight, square = objects.propose(video, TIGHT), objects.propose(video)
+    video = scene(squares=((40, 10, 14, 8, 2), (10, 60, 8, 20, 1)))
+    tight, square = objects.propose(video, TIGHT), objects.propose(video, ProposalConfig(grid=0))
     for a, b in zip(tight, square, strict=True):
         side = (a[:, 2:] - a[:, :2]).max(1)
         np.testing.assert_allclose(b[:, 2:] - b[:, :2], 1.25 * side[:, None].repeat(2, 1))
         np.testing.assert_allclose(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:], rtol=1e-6)
 
 
+def test_squares_lie_on_a_grid_that_grows_with_the_frame():
+    tight = np.array([[10, 20, 31, 28]], np.float32)  # 21 high: 26.25 enlarged, 28 on the grid
+    box = objects.frame_boxes(tight, ProposalConfig(grid=4))
+    np.testing.assert_array_equal(box, [[8, 8, 36, 36]])
+    double = objects.frame_boxes(2 * tight, ProposalConfig(grid=4), scale=2)
+    np.testing.assert_array_equal(double, 2 * box)
+    np.testing.assert_array_equal(objects.frame_boxes(tight, TIGHT), tight)
+
+
 def test_lengths_grow_with_the_frame(cache):
     """The same scene at twice the size: the same boxes, twice as large."""
     small, large = scene(), scene(squares=((80, 20, 28, 16, 4),), size=(192, 256))
     for a, b in zip(objects.propose(small), objects.propose(large), strict=True):
-        assert len(a) == len(b) and np.abs(2 * a - b).max() < 8
+        assert len(a) == len(b) and np.abs(2 * a - b).max() <= 8
 
 
 def test_iou_by_hand():

@@ -33,12 +33,14 @@ class ProposalConfig:
     unrest      the same in standard deviations of the pixel itself: leaves, and edges that jitter
     speeds      pixels per frame; the foreground faster than each is one more map, so that what is
                 fast comes apart from the slow crowd around it
-    min_side    a component whose box has a shorter side than this is dropped
+    min_area    a component whose box has fewer pixels than this is dropped: half a person's
     merge       components of one map become one where their boxes share more than this part of
                 the smaller (0, any overlap: the paper, 3.1)
     duplicate   IoU from which two maps have found the same thing: the larger box stays
     square      whether the shorter side is made as long as the longer (the paper, 3.1)
     enlarge     factor on both sides after that (1.25: the paper, 3.1)
+    grid        corners and sides of squared boxes are multiples of it, rounded up in size: then
+                many a box returns in the next frame, and what was seen there need not be seen again
 
     `square` and `enlarge` change no row's place: tight boxes and squared ones belong pairwise.
     """
@@ -47,11 +49,12 @@ class ProposalConfig:
     difference: float = 20.0
     unrest: float = 4.0
     speeds: tuple[float, ...] = (0.5, 1.0, 2.0)
-    min_side: float = 5.0
+    min_area: float = 90.0
     merge: float = 0.3
     duplicate: float = 0.6
     square: bool = True
     enlarge: float = 1.25
+    grid: float = 4.0
 
 
 def propose(video: Video, config: ProposalConfig | None = None) -> Boxes:
@@ -71,19 +74,25 @@ def propose(video: Video, config: ProposalConfig | None = None) -> Boxes:
         speed = motion.magnitude(moves - np.median(moves, axis=(0, 1)))  # the median: a camera
         there = foreground(video.frames[t], scene, config)  # that shakes
         maps = [there, *(there & (speed > s * scale) for s in config.speeds)]
-        boxes = [merge(components(m, config.min_side * scale), config.merge) for m in maps]
-        found.append(frame_boxes(distinct(np.concatenate(boxes), config.duplicate), config))
+        boxes = [merge(components(m, config.min_area * scale**2), config.merge) for m in maps]
+        tight = distinct(np.concatenate(boxes), config.duplicate)
+        found.append(frame_boxes(tight, config, scale))
     return found
 
 
-def frame_boxes(tight: np.ndarray, config: ProposalConfig) -> np.ndarray:
-    """Tight boxes (n, 4) as `config` wants them: squared, then enlarged, about their centres."""
+def frame_boxes(tight: np.ndarray, config: ProposalConfig, scale: float = 1.0) -> np.ndarray:
+    """Tight boxes (n, 4) as `config` wants them: squared and enlarged about their centres, and
+    squares put on a grid. `scale` is the frame's height in units of 128 pixels."""
     centre = (tight[:, :2] + tight[:, 2:]) / 2
-    side = tight[:, 2:] - tight[:, :2]
+    side, grid = tight[:, 2:] - tight[:, :2], config.grid * scale
     if config.square:
         side = side.max(1, keepdims=True).repeat(2, axis=1)
-    half = side * config.enlarge / 2
-    return np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
+    side = side * config.enlarge
+    corner = centre - side / 2
+    if config.square and grid > 0:
+        side = np.ceil(side / grid) * grid
+        corner = np.round((centre - side / 2) / grid) * grid
+    return np.concatenate([corner, corner + side], axis=1).astype(np.float32)
 
 
 class Scene(NamedTuple):
@@ -118,11 +127,11 @@ def foreground(frame: np.ndarray, scene: Scene, config: ProposalConfig) -> np.nd
     return np.any(difference > usual, axis=-1)
 
 
-def components(mask: np.ndarray, min_side: float) -> np.ndarray:
+def components(mask: np.ndarray, min_area: float) -> np.ndarray:
     """Bounding boxes of the 8-connected components of (H, W) bool, gaps of a pixel closed."""
     closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     x, y, w, h, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)[2][1:].T
-    keep = (w >= min_side) & (h >= min_side)
+    keep = w * h >= min_area
     return np.stack([y, x, y + h, x + w], axis=1)[keep].astype(np.float32)
 
 
@@ -192,7 +201,8 @@ def detect(
         xyxy = out["boxes"][out["scores"] >= score].cpu().numpy()
         tight = xyxy[:, [1, 0, 3, 2]].astype(np.float32)
         tight = merge(tight, config.merge)
-        found.append(frame_boxes(distinct(tight, config.duplicate), config))
+        tight = distinct(tight, config.duplicate)
+        found.append(frame_boxes(tight, config, video.size[0] / 128))
     return found
 
 
