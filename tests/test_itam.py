@@ -315,6 +315,10 @@ def test_crops_and_captions_keep_together():
     )
     assert made.shape == (6, 1, 16, 16)
     assert made[:, 0, 8, 8].tolist() == grey[which].tolist() == [0, 20, 21, 50, 70, 71]
+    pairs, which = itam.gather(videos, boxes, 16, lag=1)
+    assert pairs.shape == (8, 2, 16, 16)  # frame 0 has none before it
+    assert pairs[:, 1, 8, 8].tolist() == grey[which].tolist()
+    assert pairs[:4, 0, 8, 8].tolist() == [0, 0, 20, 21]  # nothing in frame 1
 
 
 def test_captions_of_real_boxes_go_in():

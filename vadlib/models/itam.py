@@ -324,19 +324,24 @@ def gather(
     boxes: Sequence[objects.Boxes],
     size: int,
     every: int = 1,
+    lag: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The crops of all boxes in every `every`-th frame of each video, cut once.
 
-    Returns crops (n, C, size, size) uint8, and which rows of all boxes they are (n,) int: the
-    captions of box i, when those of the videos are joined, belong to the crop with row i.
+    lag  where positive, a crop has the same window `lag` frames earlier as more channels, before
+         its own: a still image does not show how fast somebody is
+    Returns crops (n, C or 2 C, size, size) uint8, and which rows of all boxes they are (n,) int:
+    the captions of box i, when those of the videos are joined, belong to the crop with row i.
     """
     crops, which, before = [], [], 0
     for video, found in zip(videos, boxes, strict=True):
-        tubes = objects.tubes(video, found, 1)
+        tubes = objects.tubes(video, found, 1 + lag)
         rows = np.flatnonzero(tubes.frame % every == 0)
-        crops.append(tubes.crops(rows, size)[:, 0])
-        which.append(before + rows)
-        before += len(tubes)
+        cut = tubes.crops(rows, size)  # (m, 1 + lag, C, size, size)
+        crops.append(np.concatenate([cut[:, 0], cut[:, -1]], 1) if lag else cut[:, 0])
+        total = sum(map(len, found))
+        which.append(before + total - len(tubes) + rows)  # the first frames have no whole tube
+        before += total
     return np.concatenate(crops), np.concatenate(which)
 
 
