@@ -310,11 +310,11 @@ class LegendreMemory(nn.Module):
         return torch.stack(taps)
 
     def forward(self, f: Tensor) -> Tensor:
-        """Local Patterns' eq. 5 with C = 1: the state after f (..., L), from zero, at once: (..., O)."""
+        """The state after f (..., L), from zero, at once (Local Patterns, eq. 5): (..., O)."""
         return f.flip(-1) @ self.kernel(f.shape[-1])
 
     def recurrent(self, f: Tensor, c: Tensor | None = None) -> Tensor:
-        """The same step by step (eq. 3), all states: (..., L) -> (..., L, O); c: the state before."""
+        """The same step by step (eq. 3): f (..., L), c (..., O) before it -> every state (..., L, O)."""
         state = f.new_zeros(*f.shape[:-1], len(self.B)) if c is None else c
         states = []
         for t in range(f.shape[-1]):
