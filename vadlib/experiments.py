@@ -117,7 +117,12 @@ def _fit(exp: Experiment, model: Detector, seed: int, say: Any = print) -> tuple
         return model, model.fit(videos)
     say(f"Training {exp.name} on {sum(map(len, videos)):,} frames; the bar shows the time left.")
     folder = home() / "data" / "cache" / "runs" / f"{exp.name}-s{seed}-{exp.stamp}"
-    history = model.fit(videos, folder=folder)  # type: ignore[call-arg]
+    options = {}
+    if hasattr(model, "shared_key"):  # parts that rows have in common are trained once, and stay
+        key = model.shared_key()  # type: ignore[attr-defined]
+        code, what = exp.stamp_of({}), [key, [v.key for v in videos]]
+        options["shared"] = folder.parent / f"{exp.method}-{code}-{digest(what)}"
+    history = model.fit(videos, folder=folder, **options)  # type: ignore[call-arg]
     shutil.rmtree(folder, ignore_errors=True)  # only a run that was cut short is taken up again
     say(
         f"Trained on {history.samples} frames in {history.seconds:.0f} s "

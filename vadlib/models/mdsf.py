@@ -23,7 +23,6 @@ from vadlib.data.base import Video
 from vadlib.data.clips import Clips
 from vadlib.detector import Detector, History, Scores
 from vadlib.errors import VadError
-from vadlib.stamp import stamp
 from vadlib.train import TrainConfig, pick_device, train
 
 
@@ -33,7 +32,8 @@ class MDSFConfig:
 
     The input: `frames` is 1, a single frame as printed, or 3: frames t - gap, t, t + gap, stacked.
     The networks: `widths` are the channels of each scale, from the finest, at a quarter of the
-    frame's size, each next one at half; `depth` and `student_depth` the convolutions of a scale.
+    frame's size, each next one at half, and `depth` the convolutions of a scale; the `student` has
+    this share of the teacher's channels.
     The teacher's training hides `mask` of all patches of `mask_patch` pixels; nothing is hidden in
     testing. `crop` is the window (H, W) that training cuts out of a frame.
     `distil` weighs the student's likeness to the teacher against its rebuilding.
@@ -50,7 +50,7 @@ class MDSFConfig:
     gap: int = 3
     widths: tuple[int, ...] = (64, 128, 256, 512)
     depth: int = 3
-    student_depth: int = 1
+    student: float = 0.75
     mask: float = 0.5
     mask_patch: int = 8
     crop: tuple[int, int] = (224, 224)
@@ -91,24 +91,31 @@ def conv(c_in: int, c_out: int, stride: int = 1) -> nn.Sequential:
 class Encoder(nn.Module):
     """Equations 1 and 2: a frame -> its features at every scale, the finest first.
 
-    depth  convolutions at each scale; all that sets the student's encoder apart
+    inside   channels of each scale's convolutions: the teacher's `widths`, fewer in the student
+    widths   channels of what comes out; where they differ, 1x1 convolutions lead from one to the
+             other, or equation 5 could not subtract
+    depth    convolutions at each scale; alike in both, so that both see as far
     """
 
-    def __init__(self, c_in: int, widths: tuple[int, ...], depth: int):
+    def __init__(self, c_in: int, inside: tuple[int, ...], widths: tuple[int, ...], depth: int):
         super().__init__()
-        self.stem = conv(c_in, widths[0] // 2, stride=2)
-        into = zip((widths[0] // 2, *widths), widths, strict=False)
+        self.stem = conv(c_in, max(1, inside[0] // 2), stride=2)
+        into = zip((max(1, inside[0] // 2), *inside), inside, strict=False)
         self.scales = nn.ModuleList(
             nn.Sequential(conv(a, b, stride=2), *(conv(b, b) for _ in range(depth - 1)))
             for a, b in into
+        )
+        self.out = nn.ModuleList(
+            nn.Identity() if a == b else nn.Sequential(nn.Conv2d(a, b, 1), nn.ReLU())
+            for a, b in zip(inside, widths, strict=True)
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, C, H, W) -> [(B, widths[s], H / 2^(s+2), W / 2^(s+2))], sizes rounded up, >= 0."""
         x, features = self.stem(x), []
-        for scale in self.scales:
+        for scale, out in zip(self.scales, self.out, strict=True):
             x = scale(x)
-            features.append(x)
+            features.append(out(x))
         return features
 
 
@@ -130,12 +137,13 @@ class Decoder(nn.Module):
 
 
 class AutoEncoder(nn.Module):
-    """An encoder and a decoder: the teacher, or with less depth the student."""
+    """An encoder and a decoder: the teacher, or with a share of its channels the student."""
 
-    def __init__(self, config: MDSFConfig, depth: int):
+    def __init__(self, config: MDSFConfig, share: float = 1.0):
         super().__init__()
         channels = config.in_channels * config.frames
-        self.encoder = Encoder(channels, config.widths, depth)
+        inside = tuple(max(1, round(share * c)) for c in config.widths)
+        self.encoder = Encoder(channels, inside, config.widths, config.depth)
         self.decoder = Decoder(channels, config.widths)
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -275,8 +283,8 @@ class MDSFNet(nn.Module):
 
     def __init__(self, config: MDSFConfig):
         super().__init__()
-        self.teacher = AutoEncoder(config, config.depth)
-        self.student = AutoEncoder(config, config.student_depth)
+        self.teacher = AutoEncoder(config)
+        self.student = AutoEncoder(config, config.student)
         self.fusion = Fusion(config)
         self.single = config.scales == "single"
 
@@ -403,17 +411,19 @@ class MDSF(Detector):
         self,
         videos: list[Video],
         config: MDSFConfig | None = None,
-        folder: Path | str | None = None,
+        folder: Path | None = None,
+        shared: Path | None = None,
         **options: Any,
     ) -> History:
         """Train the teacher, then the student, then the gates, each with the others frozen.
 
-        folder  keeps the training going after a kill, as in `train`; beside it, teacher and student
-                are kept, and taken up by every config that differs in its gates alone
+        folder  keeps the training going after a kill, as in `train`; `options` go there too
+        shared  where teacher and student are kept instead, to be taken up by every other config
+                that has the same `shared_key`; `folder` when None
         """
         if config is not None:
             self.config, self.net = config, self.build(config)
-        c, net, kept = self.config, self.net.to(self.device), self.shared(folder, videos)
+        c, net, kept = self.config, self.net.to(self.device), shared or folder
 
         def window(batch: dict[str, Tensor]) -> Tensor:
             return crop_and_flip(to_input(batch["frames"], c.in_channels), c.crop)
@@ -446,14 +456,10 @@ class MDSF(Detector):
         self.calibrate(videos)
         return joined(parts)
 
-    def shared(self, folder: Path | str | None, videos: list[Video]) -> Path | None:
-        """Where teacher and student are kept: named by all that decides them."""
-        if folder is None:
-            return None
+    def shared_key(self) -> dict[str, Any]:
+        """What decides teacher and student: the config without what concerns the gates alone."""
         gates = ("gate", "amplify", "scales", "reduction", "patch", "gate_epochs")
-        decides = {k: v for k, v in asdict(self.config).items() if k not in gates}
-        keys = {"videos": [v.key for v in videos]}
-        return Path(folder).parent / f"mdsf-{stamp(['vadlib.models.mdsf'], decides | keys)}"
+        return {k: v for k, v in asdict(self.config).items() if k not in gates}
 
     def clips(self, videos: list[Video], reach: int | None = None, step: int = 1) -> Clips:
         """Every window of a frame and of `reach` frames on either side of it."""
