@@ -314,7 +314,7 @@ class LegendreMemory(nn.Module):
         return f.flip(-1) @ self.kernel(f.shape[-1])
 
     def recurrent(self, f: Tensor, c: Tensor | None = None) -> Tensor:
-        """The same step by step (eq. 3): f (..., L), c (..., O) before -> all states (..., L, O)."""
+        """The same step by step (eq. 3): f (..., L), c (..., O) before -> states (..., L, O)."""
         state = f.new_zeros(*f.shape[:-1], len(self.B)) if c is None else c
         states = []
         for t in range(f.shape[-1]):

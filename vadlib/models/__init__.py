@@ -18,6 +18,7 @@ DETECTORS = {
     "zero-flow": "vadlib.models.baselines:ZeroFlow",
     "flow-bag": "vadlib.models.bag_baselines:FlowBag",
     "maam": "vadlib.models.maam:MAAM",
+    "local-patterns": "vadlib.models.local_patterns:LocalPatterns",
     "la-net": "vadlib.models.la_net:LANet",
     "mdsf": "vadlib.models.mdsf:MDSF",
     "msti": "vadlib.models.msti:MSTI",
