@@ -167,8 +167,28 @@ def test_a_run_leaves_the_scores_that_were_measured(home):
     with pytest.raises(VadError, match="-s1.npz is missing"):
         records.read_scores(NAME, 1)
     (home / "data" / records.scores_path(NAME, 1)).write_bytes(b"PK nothing")
-    with pytest.raises(VadError, match="not a file of scores"):
+    with pytest.raises(VadError, match="-s1.npz is damaged"):
         records.read_scores(NAME, 1)
+
+
+def test_a_run_leaves_the_truth_that_it_was_measured_against(home):
+    record = ex.reproduce(NAME, [0], "cpu", quiet)
+    videos, truth = ex.experiment(NAME).load("test"), records.read_truth(NAME, 0)
+    assert [t.name for t in truth] == [v.name for v in videos]
+    for t, v, s in zip(truth, videos, records.read_scores(NAME, 0), strict=True):
+        assert np.array_equal(t.labels, v.labels) and len(t) == len(v)
+        assert np.array_equal(t.truth["kind"], v.truth["kind"])
+        assert np.array_equal(s.labels(t), s.labels(v))  # pyright: ignore
+    with pytest.raises(VadError, match="no record of .* with seed 1"):
+        records.read_truth(NAME, 1)
+    path = home / "data" / records.truth_path(record["label_sha"])
+    other = [replace(v, labels=1 - v.labels) for v in videos]
+    path.write_bytes(records.write_truth(other).read_bytes())
+    with pytest.raises(VadError, match="holds other labels than its name says"):
+        records.read_truth(NAME, 0)
+    path.unlink()
+    with pytest.raises(VadError, match=f"{path.name} is missing"):
+        records.read_truth(NAME, 0)
 
 
 def test_plaza_joint_asks_about_one_kind(home):

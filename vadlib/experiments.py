@@ -29,6 +29,7 @@ from vadlib.records import (
     versions,
     write_record,
     write_scores,
+    write_truth,
 )
 from vadlib.rows import EXPERIMENTS, SIZES, TRAINED, Experiment, experiment
 from vadlib.rows import config_of as config_of  # chapters take these two from here
@@ -160,6 +161,7 @@ def run_seed(exp: Experiment, seed: int, device: str = "auto", say: Any = print)
     measure = evaluate_bags if exp.protocol == "evaluate_bags" else evaluate
     rows = measure(scored, test)
     write_scores(exp.name, seed, list(scored.scores.values()))
+    write_truth(test)
     if exp.trained:
         save_checkpoint(checkpoint_path(exp, seed), model, exp.name, made_by, sha, history)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -11,13 +11,14 @@ import subprocess
 import sysconfig
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from vadlib.data.store import home
+from vadlib.data.store import digest, home
 from vadlib.detector import Scores
 from vadlib.errors import VadError
 
@@ -84,18 +85,12 @@ def scores_path(name: str, seed: int) -> Path:
 
 def write_scores(name: str, seed: int, scores: Sequence[Scores]) -> Path:
     """Keep the frame scores of a run and their terms, without heatmaps, as float32."""
-    path = home() / "data" / scores_path(name, seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {}
-    for number, s in enumerate(scores):
+    found = []
+    for s in scores:
         parts = {"index": s.index, "frame": s.frame} | {f"term {k}": v for k, v in s.terms.items()}
         kept = {k: v.astype(np.int32 if k == "index" else np.float32) for k, v in parts.items()}
-        arrays |= {f"{number:04d}|{s.video}|{k}": v for k, v in kept.items()}
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-    os.replace(part, path)
-    return path
+        found.append((s.video, kept))
+    return _write(home() / "data" / scores_path(name, seed), found)
 
 
 def read_scores(name: str, seed: int) -> list[Scores]:
@@ -104,25 +99,93 @@ def read_scores(name: str, seed: int) -> list[Scores]:
     Raises VadError naming the file when it is missing or damaged.
     """
     path = kept("scores") / scores_path(name, seed).name
-    if not path.exists():
-        raise VadError(f"{path} is missing", f"Make it: vadlib reproduce {name} --seed {seed}")
-    found: dict[str, dict[str, np.ndarray]] = {}
-    try:
-        with np.load(path) as file:
-            for key in file.files:
-                number, video, part = key.split("|")
-                found.setdefault(f"{number}|{video}", {})[part] = file[key]
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise VadError(f"{path} is not a file of scores", "Restore it with git.") from error
     return [
         Scores(
-            key.split("|")[1],
+            video,
             parts["frame"],
             parts["index"],
             terms={k.removeprefix("term "): v for k, v in parts.items() if k.startswith("term ")},
         )
-        for key, parts in sorted(found.items())
+        for video, parts in _read(path, f"vadlib reproduce {name} --seed {seed}")
     ]
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What is known about a test video's frames, without the frames: all that its scores need.
+
+    labels  (T,) uint8; truth: {"kind": (T,) str} where kinds are known, else empty
+    """
+
+    name: str
+    labels: np.ndarray
+    truth: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def truth_path(label_sha: str) -> Path:
+    """Where labels are kept: under the hash of them that a record holds."""
+    return Path("scores") / f"labels-{label_sha}.npz"
+
+
+def write_truth(videos: Sequence[Any]) -> Path:
+    """Keep labels, and kinds where they are known, so that scores can be used without the films."""
+    parts = [
+        {"labels": v.labels} | {k: x for k, x in v.truth.items() if k == "kind"} for v in videos
+    ]
+    path = home() / "data" / truth_path(digest(*(v.labels for v in videos)))
+    return _write(path, list(zip([v.name for v in videos], parts, strict=True)))
+
+
+def read_truth(name: str, seed: int) -> list[Truth]:
+    """What a run of a record was measured against, one for each of `read_scores`, in order.
+
+    Raises VadError when there is no such run, and when the file is missing, damaged, or does not
+    hold the labels that the record says.
+    """
+    again = f"vadlib reproduce {name} --seed {seed}"
+    runs = [run for r in read_records() if r["name"] == name for run in r["runs"]]
+    sha = next((run["label_sha"] for run in runs if run["seed"] == seed), None)
+    if sha is None:
+        raise VadError(f"there is no record of {name} with seed {seed}", f"Make it: {again}")
+    path = kept("scores") / truth_path(sha).name
+    found = [
+        Truth(video, parts["labels"], {k: v for k, v in parts.items() if k == "kind"})
+        for video, parts in _read(path, again)
+    ]
+    if digest(*(t.labels for t in found)) != sha:
+        raise VadError(f"{path} holds other labels than its name says", "Restore it with git.")
+    return found
+
+
+def _write(path: Path, videos: Sequence[tuple[str, dict[str, np.ndarray]]]) -> Path:
+    """Named arrays of each video, in order, as one file, which takes its name when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, Any] = {}
+    for number, (video, parts) in enumerate(videos):
+        arrays |= {f"{number:04d}|{video}|{k}": v for k, v in parts.items()}
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    os.replace(part, path)
+    return path
+
+
+def _read(path: Path, again: str) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """What `_write` wrote; `again` is the command that makes the file."""
+    if not path.exists():
+        raise VadError(f"{path} is missing", f"Make it: {again}")
+    found: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+    try:
+        with np.load(path) as file:
+            for key in file.files:
+                number, video, part = key.split("|")
+                found.setdefault((number, video), {})[part] = file[key]
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise VadError(f"{path} is damaged", "Restore it with git.") from error
+    return [(video, parts) for (_, video), parts in sorted(found.items(), key=lambda x: x[0])]
 
 
 def commit() -> str:
