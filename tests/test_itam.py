@@ -257,9 +257,9 @@ def test_it_learns_what_the_words_mean(learned):
     net, history = learned
     assert history.terms["total"][-1] < 0.1 < history.terms["total"][0]
     made, said = bright_and_dark(40, seed=9)
-    result = itam.retrieval(net, made, said[:, 0])
+    result = itam.retrieval(net, net.encode(made), said[:, 0])
     assert result.accuracy > 0.9 and result.chance == 0.5 and result.commonest == 0.5
-    among = itam.retrieval(net, made, said[:, 0], SAID)
+    among = itam.retrieval(net, net.encode(made), said[:, 0], SAID)
     assert among.chance == 1 / 3
 
 
@@ -268,7 +268,8 @@ def test_untrained_nets_know_nothing():
     right = []
     for seed in range(4):
         torch.manual_seed(seed)
-        right.append(itam.retrieval(ITAM(TINY, SAID), made, said[:, 0]).accuracy)
+        fresh = ITAM(TINY, SAID)
+        right.append(itam.retrieval(fresh, fresh.encode(made), said[:, 0]).accuracy)
     assert abs(np.mean(right) - 0.5) < 0.2
 
 
@@ -283,16 +284,15 @@ def test_training_repeats_itself():
         assert torch.equal(a, b)
 
 
-def test_retrieval_by_hand(net, monkeypatch):
+def test_retrieval_by_hand(net):
     """Three crops that point at their sentence, one that points at another's."""
     said = net.sentences(SAID).detach()
-    faces = torch.stack([said[0], said[1], said[2], said[0]])[:, None].expand(-1, 3, -1)
-    monkeypatch.setattr(net, "encode", lambda crops: faces)
+    image = torch.stack([said[0], said[1], said[2], said[0]])[:, None].expand(-1, 3, -1)
+    assert itam.choose(net, image, SAID).tolist() == [*SAID, SAID[0]]
     captions = np.array([SAID[0], SAID[1], SAID[2], SAID[1]])
-    found = itam.retrieval(net, np.zeros((4, 1, 16, 16), np.uint8), captions)
-    assert found == itam.Retrieval(0.75, 1 / 3, 0.5)
+    assert itam.retrieval(net, image, captions) == itam.Retrieval(0.75, 1 / 3, 0.5)
     with pytest.raises(VadError, match="no caption"):
-        itam.retrieval(net, np.zeros((0, 1, 16, 16), np.uint8), np.array([]))
+        itam.retrieval(net, image[:0], np.array([]))
 
 
 def test_crops_and_captions_keep_together():

@@ -411,23 +411,28 @@ class Retrieval(NamedTuple):
 
 
 @torch.no_grad()
+def choose(net: ITAM, image: Tensor, candidates: Sequence[str]) -> np.ndarray:
+    """The sentence that fits each crop best: F^I (n, N_q, E_d) of `net.encode` -> (n,) str."""
+    fit = similarity(image, net.sentences(candidates).cpu(), net.config.pool)
+    return np.asarray(candidates)[fit.argmax(1).numpy()]
+
+
 def retrieval(
     net: ITAM,
-    crops: np.ndarray,
+    image: Tensor,
     captions: np.ndarray,
     candidates: Sequence[str] | None = None,
 ) -> Retrieval:
     """Let a trained branch choose among sentences for each crop.
 
-    crops     (n, C, size, size) uint8; captions (n,) str, the right sentence of each
+    image       F^I (n, N_q, E_d) of the crops, as `net.encode` gives it
+    captions    (n,) str, the right sentence of each
     candidates  to choose among; all that occur in `captions` when None
     Raises VadError where there is nothing to choose for.
     """
     if not len(captions):
         raise VadError("there is no caption to find", "Give boxes of other frames.")
-    choice = np.unique(captions) if candidates is None else np.asarray(candidates)
-    found = net.encode(crops)
-    said = net.sentences(choice.tolist()).cpu()
-    best = choice[similarity(found, said, net.config.pool).argmax(1).numpy()]
+    choice = np.unique(captions).tolist() if candidates is None else list(candidates)
+    right = choose(net, image, choice) == captions
     commonest = np.unique(captions, return_counts=True)[1].max() / len(captions)
-    return Retrieval(float((best == captions).mean()), 1 / len(choice), float(commonest))
+    return Retrieval(float(right.mean()), 1 / len(choice), float(commonest))
