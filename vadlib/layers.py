@@ -299,8 +299,8 @@ class LegendreMemory(nn.Module):
     ):
         super().__init__()
         A, B = discretise(*hippo_legt(order, theta), 1.0, rule)
-        self.register_buffer("A", A.to(dtype))
-        self.register_buffer("B", B.to(dtype))
+        self.register_buffer("A", A.to(dtype), persistent=False)  # known from order and theta
+        self.register_buffer("B", B.to(dtype), persistent=False)
 
     def kernel(self, length: int) -> Tensor:
         """A^j B for j = 0 .. length-1, the newest moment first: (length, O)."""

@@ -8,9 +8,11 @@ predicts those of the sixth: an anomaly is what it predicts badly. Equation numb
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,7 +32,6 @@ from vadlib.layers import LegendreMemory, legendre
 from vadlib.models.itam import ITAM, ITAMConfig, to_input
 from vadlib.models.itam import fit as fit_branch
 from vadlib.objects import ProposalConfig
-from vadlib.stamp import stamp
 from vadlib.train import TrainConfig, pick_device, train
 
 BRANCHES = {"branch1": (1,), "branch2": (2,), "both": (1, 2), "random": (1,)}
@@ -130,7 +131,7 @@ class SMM(nn.Module):
         self.C = nn.Parameter(torch.eye(order))
         self.decode = nn.Linear((channels or 1) * order, features)  # the Object Feature Decoder
         nxt = torch.tensor(1 + 1 / length, dtype=torch.float64)  # x = 1 is now, x = 0 is L ago
-        self.register_buffer("ahead", legendre(order, nxt).float())
+        self.register_buffer("ahead", legendre(order, nxt).float(), persistent=False)
 
     def forward(self, v: Tensor) -> Tensor:
         """(B, L, N) -> (B, N)."""
@@ -235,7 +236,7 @@ class Sight:
         """(u, N) float16 of the windows, looked at once with these weights, then read from disk."""
         weights = [p.detach().cpu().numpy() for p in eyes.state_dict().values()]
         video = self.video.key or store.digest(self.video.frames)
-        code = code_of("vadlib.models.local_patterns:Sight", "vadlib.objects:Tubes")
+        code = source_of("objects", "models.itam")
         kind = [type(eyes).__name__, config.size, config.channels]
         key = f"seen {store.digest(video, self.windows, code, kind, *weights)}"
         crops = objects.Tubes(self.video, self.windows[:, 0].astype(int), self.windows[:, 1:], 1)
@@ -272,10 +273,21 @@ class Moments:
         return {"v": self.features[which].float()}
 
 
+def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights as a checkpoint keeps them: on the CPU, in 16 bits."""
+    return {k: p.cpu().half() if p.is_floating_point() else p.cpu() for k, p in state.items()}
+
+
+def round_weights(net: nn.Module) -> None:
+    """Make weights what a checkpoint keeps of them, so that nothing changes when it is read."""
+    for p in net.parameters():
+        p.data = p.data.half().float()
+
+
 @cache
-def code_of(*roots: str) -> str:
-    """What stands for the code behind some definitions in the key of what it made."""
-    return stamp(roots, None)
+def source_of(*modules: str) -> str:
+    """What stands for the code of some modules in the key of what they made."""
+    return store.digest([inspect.getsource(import_module(f"vadlib.{m}")) for m in modules])
 
 
 def spread(count: int, at_most: int) -> np.ndarray:
@@ -324,7 +336,7 @@ class LocalPatterns(Detector):
         how = replace(self.config.boxes, square=False, enlarge=1.0)
         content = video.key or store.digest(video.frames)
         found = store.remember(
-            f"boxes {content} {video.size} {how} {code_of('vadlib.objects:propose')}",
+            f"boxes {content} {video.size} {how} {source_of('objects', 'motion')}",
             lambda: [b.tolist() for b in objects.propose(video, how)],
         )
         return [np.array(b, np.float32).reshape(-1, 4) for b in found]
@@ -359,12 +371,15 @@ class LocalPatterns(Detector):
             history = train(self.net.predict, clips, loss, how, device=self.device, **options)
             history.seconds += before.seconds
             history.samples += before.samples
+            round_weights(self.net.predict)
         self.calibrate(videos)
         return history
 
     def fit_branches(self, videos: list[Video], **options: Any) -> History:
         """Train the branches, or take up those that were trained alike before."""
         total = History()
+        if self.config.features == "random":
+            round_weights(self.net.extractors)
         if self.config.features in ("random", "effnet") or self.config.predictor == "velocity":
             return total
         for eyes, branch in zip(self.net.extractors, BRANCHES[self.config.features], strict=True):
@@ -377,7 +392,7 @@ class LocalPatterns(Detector):
     def branch(self, videos: list[Video], branch: int, **options: Any) -> tuple[dict, History]:
         """The weights of a branch's image half, trained on captioned boxes of these videos."""
         config = self.config.branch
-        code = code_of("vadlib.models.itam:fit", "vadlib.text:AttributeCaptioner")
+        code = source_of("objects", "text", "models.itam")
         how = [code, asdict(config), asdict(self.config.boxes), self.config.crops]
         data = store.digest([[v.key or store.digest(v.frames), v.size] for v in videos])
         path = store.cache_root() / "itam" / f"branch{branch}-{store.digest(how)}-{data}.pt"
@@ -396,7 +411,7 @@ class LocalPatterns(Detector):
         net, history = fit_branch(
             videos, crops, said[which][:, columns], config, device=self.device, **options
         )
-        eyes = {k: p.cpu() for k, p in Eyes(net).state_dict().items()}
+        eyes = halved(Eyes(net).state_dict())
         if options.get("stop_after") is None:  # a training that was cut short is nobody's
             training.write(path, {"eyes": eyes, "history": asdict(history)})
         return eyes, history
@@ -499,7 +514,7 @@ class LocalPatterns(Detector):
         if self.config.features == "effnet":
             net = {k: v for k, v in net.items() if not k.startswith("extractors.")}
         kept = {"floor": self.floor, "boxes_a_frame": self.boxes_a_frame}
-        return {"net": net, "config": asdict(self.config)} | kept
+        return {"net": halved(net), "config": asdict(self.config)} | kept
 
     def load_state(self, state: dict) -> None:
         """Take up a checkpoint's weights. Raises RuntimeError or KeyError when they do not fit."""

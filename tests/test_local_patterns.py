@@ -1,0 +1,284 @@
+"""The state machine by hand, and the detector on drawn scenes."""
+
+from dataclasses import asdict, replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vadlib import objects
+from vadlib.data.base import Video
+from vadlib.errors import VadError
+from vadlib.layers import legendre
+from vadlib.models import detector, itam
+from vadlib.models import local_patterns as lp
+from vadlib.train import TrainConfig
+
+QUICK = TrainConfig(epochs=2, batch_size=16, lr=1e-3)
+TINY = lp.LocalPatternsConfig(
+    itam=itam.ITAMConfig(
+        size=16, grid=2, visual=16, queries=2, width=16, embed=8, heads=2, train=QUICK
+    ),
+    crops=64,
+    tubes=60,
+    channels=8,
+    train=QUICK,
+)
+
+
+def film(name, squares, length=16, size=(64, 96)):
+    """Blotchy bright rectangles (y, x, height, width, speed) on a textured ground."""
+    rng = np.random.default_rng(0)
+    ground = rng.integers(60, 90, (*size, 1), dtype=np.uint8)
+    frames, masks = np.stack([ground] * length), np.zeros((length, *size), bool)
+    for y, x, h, w, speed in squares:
+        look = cv2.GaussianBlur(rng.uniform(0, 350, (h, w)), (0, 0), 1.5).clip(120, 230)
+        for t in range(length):
+            left = x + speed * t
+            part = look[:, : max(0, size[1] - left), None]
+            frames[t, y : y + h, left : left + w] = part.astype(np.uint8)
+            masks[t, y : y + h, left : left + w] = True
+    return Video(name, frames, masks.any((1, 2)).astype(np.uint8), masks, f"{name}-{squares}")
+
+
+@pytest.fixture
+def videos(cache):
+    return [film(f"{n}", [(20 + n, 8, 14, 8, 2), (42, 70, 12, 8, -2)]) for n in range(2)]
+
+
+# ------------------------------------------------------------------------------ the state machine
+
+
+def by_hand(smm, v):
+    """Equations 2-6 in float64, one moment after the other."""
+    smm = smm.double()
+    u = v @ smm.encode.weight.T + smm.encode.bias
+    u = u.sum(2, keepdim=True) if smm.summed else u
+    c = torch.zeros(len(v), u.shape[2], len(smm.memory.B), dtype=torch.float64)
+    for t in range(v.shape[1]):
+        c = torch.einsum("ok,bdk->bdo", smm.memory.A, c) + u[:, t, :, None] * smm.memory.B  # eq. 3
+    x = torch.einsum("ok,bdk->bdo", smm.C, c)  # eq. 4
+    hat = x * smm.ahead  # eq. 6 at tau = t
+    return hat.flatten(1) @ smm.decode.weight.T + smm.decode.bias
+
+
+@pytest.mark.parametrize("channels", [3, None])
+def test_the_state_machine_is_its_equations(channels):
+    torch.manual_seed(0)
+    smm = lp.SMM(6, length=5, order=4, channels=channels)
+    smm.C.data += 0.1 * torch.randn(4, 4)
+    v = torch.randn(7, 5, 6)
+    assert smm(v).shape == (7, 6)
+    torch.testing.assert_close(smm(v), by_hand(smm, v.double()).float(), rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_ahead_is_one_step_outside_the_window():
+    smm = lp.SMM(6, length=5, order=4)
+    expected = legendre(4, torch.tensor(1.2, dtype=torch.float64)).float()
+    torch.testing.assert_close(smm.ahead, expected)
+
+
+def test_the_printed_state_machine_has_as_many_parameters_as_its_sizes_say():
+    smm = lp.SMM(8192, length=5, order=64, channels=None)
+    assert sum(p.numel() for p in smm.parameters()) == 8192 * 64 + 64 + 64 * 8192 + 8192 + 64 * 64
+    assert sum(p.numel() for p in smm.parameters()) == 1_060_928
+
+
+def test_the_printed_sum_leaves_one_number_of_all_features():
+    """Two inputs whose encodings have the same sum are the same to it, and not to the default."""
+    torch.manual_seed(0)
+    paper, ours = lp.SMM(6, channels=None), lp.SMM(6, channels=5)
+    weights = paper.encode.weight.detach().sum(0)
+    blind = torch.randn(1, 5, 6)
+    blind -= (blind @ weights)[..., None] * weights / weights.square().sum()
+    v = torch.randn(1, 5, 6)
+    torch.testing.assert_close(paper(v), paper(v + blind), rtol=1e-4, atol=1e-5)
+    assert (ours(v) - ours(v + blind)).abs().max() > 1e-2
+
+
+def test_simple_predictors_by_hand():
+    v = torch.tensor([[[1.0], [2.0], [4.0], [7.0], [11.0]]])
+    assert lp.Last()(v).tolist() == [[11.0]]
+    assert lp.Linear()(v).tolist() == [[15.0]]
+
+
+def test_a_state_machine_learns_what_a_line_does():
+    """Features that grow steadily: the last value is wrong by a step, the state machine is not."""
+    torch.manual_seed(0)
+    start, step = torch.randn(256, 1, 6), torch.randn(256, 1, 6)
+    v = start + step * torch.arange(6.0)[None, :, None]
+    smm = lp.SMM(6, channels=12)
+    optimizer = torch.optim.Adam(smm.parameters(), lr=0.02)
+    for _ in range(400):
+        loss = (smm(v[:, :-1]) - v[:, -1]).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.05 * (lp.Last()(v[:, :-1]) - v[:, -1]).square().mean()
+
+
+# ---------------------------------------------------------------------------------------- pieces
+
+
+def test_a_box_s_error_is_the_mean_square_of_the_last_moment():
+    net = lp.LocalPatternsNet(replace(TINY, predictor="last"))
+    v = torch.zeros(2, 6, 4)
+    v[1, 4], v[1, 5] = 1.0, torch.tensor([1.0, 2.0, 3.0, 1.0])
+    assert net.error(v).tolist() == [0.0, pytest.approx(5 / 4)]
+
+
+def test_pixels_take_the_largest_value_over_them():
+    boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [-2, 3, 1, 9]], np.float32)
+    heat = lp.paint(boxes, np.array([2.0, 1.0, 3.0]), (3, 4))
+    np.testing.assert_array_equal(heat, [[2, 2, 0, 3], [2, 2, 1, 0], [0, 1, 1, 0]])
+
+
+def test_spread_is_even_and_ends_at_both_ends():
+    assert lp.spread(11, 3).tolist() == [0, 5, 10]
+    assert lp.spread(3, 10).tolist() == [0, 1, 2]
+    assert lp.spread(0, 10).tolist() == []
+
+
+def test_a_window_that_tubes_share_is_looked_at_once_and_every_tube_sees_its_own(cache, videos):
+    model = detector("local-patterns", config=replace(TINY, features="random"), device="cpu")
+    tubes = model.tubes(videos[0])
+    sight = lp.Sight(tubes)
+    assert len(sight.windows) < 6 * len(tubes)
+    seen = model.seen(sight).float()
+    crops = torch.from_numpy(tubes.crops(np.arange(len(tubes)), 16))
+    eyes = model.net.extractors[0].eval()
+    with torch.no_grad():
+        direct = eyes(itam.to_input(crops.flatten(0, 1), TINY.branch)).unflatten(0, crops.shape[:2])
+    torch.testing.assert_close(seen, direct, rtol=0, atol=2e-3)  # kept in 16 bits
+
+
+def test_features_of_other_weights_are_other_features(cache, videos):
+    seeds = [replace(TINY, features="random", train=replace(QUICK, seed=s)) for s in (0, 1)]
+    models = [detector("local-patterns", config=c, device="cpu") for c in seeds]
+    a, b = (m.seen(lp.Sight(m.tubes(videos[0]))) for m in models)
+    assert (a - b).abs().max() > 0.05
+
+
+# ---------------------------------------------------------------------------------- the detector
+
+
+def fitted(videos, **changes):
+    model = detector("local-patterns", config=replace(TINY, **changes), device="cpu")
+    return model, model.fit(videos, progress=False)
+
+
+def test_scores_speak_for_every_frame_that_has_five_before_it(videos):
+    model, history = fitted(videos)
+    steps = -(-len(model.moments(videos)) // 16)
+    assert len(history.terms["total"]) == 2 * steps and history.samples > 2 * 16 * steps
+    scores = model.score(videos[0])
+    np.testing.assert_array_equal(scores.index, np.arange(5, 16))
+    assert scores.heatmap.shape == (11, 64, 96)
+    np.testing.assert_allclose(scores.heatmap.max((1, 2)), scores.frame, rtol=1e-5)
+    assert (scores.terms["mean"] <= scores.frame + 1e-9).all()
+    np.testing.assert_array_equal(
+        scores.facts["boxes"], [len(b) for b in model.tight(videos[0])[5:]]
+    )
+
+
+def test_training_lowers_the_error_of_the_state_machine(videos):
+    _, history = fitted(videos, train=replace(QUICK, epochs=30))
+    total = history.terms["total"]
+    assert np.mean(total[-4:]) < 0.5 * np.mean(total[:2])
+
+
+def test_a_frame_without_boxes_scores_what_was_lowest_in_training(videos):
+    model, _ = fitted(videos, predictor="last")
+    empty = film("empty", [])
+    scores = model.score(empty)
+    assert model.floor > 0
+    assert (scores.frame == model.floor).all() and not scores.heatmap.any()
+    assert model.floor == pytest.approx(model.score(videos[0]).frame.min())
+
+
+def test_velocity_is_the_speed_of_the_fastest_box(videos):
+    model, history = fitted(videos, predictor="velocity")
+    assert history.samples == 0
+    slow, fast = (film("v", [(20, 8, 20, 16, s)]) for s in (1, 3))
+    slow, fast = model.score(slow).frame, model.score(fast).frame
+    assert np.median(slow) == pytest.approx(1, abs=0.5)
+    assert np.median(fast) == pytest.approx(3, abs=1)
+
+
+@pytest.mark.parametrize("features", ["both", "branch1", "branch2", "random"])
+def test_a_checkpoint_gives_the_same_scores(videos, features):
+    model, _ = fitted(videos, features=features)
+    other = detector("local-patterns", config=replace(TINY, features=features), device="cpu")
+    other.load_state(model.state())
+    a, b = model.score(videos[0]).frame, other.score(videos[0]).frame
+    np.testing.assert_array_equal(a, b)
+    assert other.config == lp.LocalPatternsConfig(
+        **(model.state()["config"] | {"train": TrainConfig(**model.state()["config"]["train"])})
+    )
+
+
+def test_branches_are_trained_once_for_all_rows_and_alone_for_each_seed(videos, monkeypatch):
+    trained, fit = [], lp.fit_branch
+    monkeypatch.setattr(lp, "fit_branch", lambda *a, **k: trained.append(1) or fit(*a, **k))
+    _, first = fitted(videos, features="branch1", predictor="last")
+    assert len(trained) == 1
+    _, again = fitted(videos, features="both", predictor="linear")
+    assert len(trained) == 2  # branch 2 is new
+    assert again.seconds > first.seconds > 0  # and branch 1's time counts
+    fitted(videos, features="branch1", train=replace(QUICK, seed=1))
+    assert len(trained) == 3
+
+
+def test_training_that_was_cut_short_goes_on_to_the_same_end(videos, tmp_path, monkeypatch):
+    whole, _ = fitted(videos, features="branch1")
+    monkeypatch.setenv("VADLIB_CACHE", str(tmp_path / "other"))
+    model = detector("local-patterns", config=replace(TINY, features="branch1"), device="cpu")
+    model.fit(videos, folder=tmp_path / "run", stop_after=2, progress=False)
+    assert (tmp_path / "run" / "branch1" / "last.ckpt").exists()
+    again = detector("local-patterns", config=replace(TINY, features="branch1"), device="cpu")
+    (tmp_path / "run" / "last.ckpt").unlink()  # what the cut branch led to is no state machine
+    again.fit(videos, folder=tmp_path / "run", progress=False)
+    for a, b in zip(whole.net.parameters(), again.net.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_cost_counts_the_tubes_of_a_usual_frame(videos):
+    model, _ = fitted(videos, predictor="last")
+    (crops,) = model.cost_inputs((64, 96))
+    counts = [len(b) for v in videos for b in model.tight(v)]
+    assert crops.shape == (round(np.mean(counts)), 6, 3, 16, 16)
+    assert model.net(crops).shape == (len(crops),)
+    assert sum(p.numel() for p in model.net.extractors[0].parameters()) > 680_000  # two stages
+
+
+def test_efficientnet_takes_itam_s_place_and_stays_out_of_the_checkpoint(videos):
+    pytest.importorskip("efficientnet_lite_pytorch")
+    model, _ = fitted(videos[:1], features="effnet", tubes=8)
+    assert model.config.width == 1280
+    assert not any(k.startswith("extractors.") for k in model.state()["net"])
+    other = detector("local-patterns", config=model.config, device="cpu")
+    other.load_state(model.state())
+    np.testing.assert_array_equal(model.score(videos[0]).frame, other.score(videos[0]).frame)
+
+
+def test_boxes_are_looked_at_larger_than_they_are_painted(videos):
+    model = detector("local-patterns", config=TINY, device="cpu")
+    for tight, seen in zip(model.tight(videos[0]), model.windows(videos[0]), strict=True):
+        assert len(tight) == len(seen)
+        inside = np.minimum(tight[:, 2:], seen[:, 2:]) - np.maximum(tight[:, :2], seen[:, :2])
+        assert (inside > 0).all()
+        assert (
+            np.prod(seen[:, 2:] - seen[:, :2], 1) > np.prod(tight[:, 2:] - tight[:, :2], 1)
+        ).all()
+    assert isinstance(model.tubes(videos[0]), objects.Tubes)
+
+
+def test_senseless_configs_are_refused():
+    with pytest.raises(VadError, match="unknown features 'smell'.*branch1"):
+        lp.LocalPatternsConfig(features="smell")
+    with pytest.raises(VadError, match="unknown predictor"):
+        lp.LocalPatternsConfig(predictor="oracle")
+    with pytest.raises(VadError, match="unknown rule"):
+        lp.LocalPatternsNet(replace(TINY, rule="rk4"))
+    assert lp.LocalPatternsConfig(**asdict(TINY) | {"train": QUICK}) == TINY
