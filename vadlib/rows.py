@@ -239,8 +239,8 @@ LOCAL_PATTERNS_PROFILES: dict[str, dict[str, Any]] = {
     },
     "standard": {
         "itam": ITAMConfig(**SMALL_BRANCH),
-        "crops": 25_600,
-        "tubes": 4000,
+        "crops": 12_800,
+        "tubes": 3000,
         "train": STATE_MACHINE,
     },
     "full": {},
