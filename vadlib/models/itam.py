@@ -406,6 +406,7 @@ class Retrieval(NamedTuple):
     """How often the right sentence is found, and how often blind rules find it; in 0..1."""
 
     accuracy: float
+    balanced: float  # the same, mean over the sentences that occur: a frequent one counts once
     chance: float  # of a guess among the candidates
     commonest: float  # of always saying the sentence that is most frequent in these captions
 
@@ -434,5 +435,7 @@ def retrieval(
         raise VadError("there is no caption to find", "Give boxes of other frames.")
     choice = np.unique(captions).tolist() if candidates is None else list(candidates)
     right = choose(net, image, choice) == captions
+    shares = [right[captions == sentence].mean() for sentence in np.unique(captions)]
     commonest = np.unique(captions, return_counts=True)[1].max() / len(captions)
-    return Retrieval(float(right.mean()), 1 / len(choice), float(commonest))
+    balanced = float(np.mean(shares))
+    return Retrieval(float(right.mean()), balanced, 1 / len(choice), float(commonest))
