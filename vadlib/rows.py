@@ -232,7 +232,7 @@ SMALL_BRANCH: dict[str, Any] = SMALL_ITAM | {"size": 32, "grid": 4}
 STATE_MACHINE = TrainConfig(epochs=20, batch_size=64, lr=1e-3, schedule="cosine")
 LOCAL_PATTERNS_PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {
-        "itam": ITAMConfig(**SMALL_BRANCH),
+        "itam": ITAMConfig(**(SMALL_BRANCH | {"size": 16, "grid": 2})),
         "crops": 1280,
         "tubes": 600,
         "train": STATE_MACHINE,
