@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from vadlib import objects
 from vadlib.data.base import Video
@@ -248,7 +249,9 @@ def test_cost_counts_the_tubes_of_a_usual_frame(videos):
     (crops,) = model.cost_inputs((64, 96))
     counts = [len(b) for v in videos for b in model.tight(v)]
     assert crops.shape == (round(np.mean(counts)), 6, 3, 16, 16)
-    assert model.net(crops).shape == (len(crops),)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        assert model.net(crops).shape == (len(crops),)
+    assert counter.get_total_flops() > 1e6
     assert sum(p.numel() for p in model.net.extractors[0].parameters()) > 680_000  # two stages
 
 

@@ -193,7 +193,7 @@ class LocalPatternsNet(nn.Module):
             eyes = [Effnet()]
         else:
             eyes = [Eyes(ITAM(config.branch)) for _ in BRANCHES[config.features]]
-        self.extractors = nn.ModuleList(eyes)
+        self.extractors = nn.ModuleList(eyes).requires_grad_(False)
         if config.learns:
             channels = config.channels if config.predictor == "smm" else None
             self.predict = SMM(config.width, config.length, config.order, channels, config.rule)
