@@ -41,6 +41,16 @@ def moving_square(length=20, start=(4, 3), speed=(0, 1), side=6, abnormal=(), ch
     return frames, masks
 
 
+def odd_squares(key):
+    """Two videos whose square is odd from frame 9 on; `key` names their cached flow."""
+    made = []
+    for seed, name in enumerate(("a", "b")):
+        frames, masks = moving_square(14, speed=(1, 1), abnormal=range(9, 14), seed=seed)
+        labels = masks.any((1, 2)).astype(np.uint8)
+        made.append(Video(name, frames, labels, masks, key=f"test-{key}-{name}"))
+    return made
+
+
 @pytest.fixture
 def tiny_videos():
     """Three videos of 24x32 grey frames, 20 to 26 long: a square that now and then is abnormal."""

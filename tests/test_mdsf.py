@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import moving_square
+from conftest import moving_square, odd_squares
 
 from vadlib.data.base import Video
 from vadlib.errors import VadError
@@ -45,12 +45,7 @@ THREE = replace(SMALL, frames=3, gap=2)
 
 @pytest.fixture(scope="module")
 def videos():
-    made = []
-    for seed, name in enumerate(("a", "b")):
-        frames, masks = moving_square(14, speed=(1, 1), abnormal=range(9, 14), seed=seed)
-        labels = masks.any((1, 2)).astype(np.uint8)
-        made.append(Video(name, frames, labels, masks, key=f"test-mdsf-{name}"))
-    return made
+    return odd_squares("mdsf")
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import moving_square
+from conftest import odd_squares
 
 from vadlib import motion
-from vadlib.data.base import Video
 from vadlib.detector import Scores
 from vadlib.errors import VadError
 from vadlib.layers import PrototypeMemory
@@ -37,12 +36,7 @@ SMALL = MSTIConfig(
 
 @pytest.fixture(scope="module")
 def videos():
-    made = []
-    for seed, name in enumerate(("a", "b")):
-        frames, masks = moving_square(14, speed=(1, 1), abnormal=range(9, 14), seed=seed)
-        labels = masks.any((1, 2)).astype(np.uint8)
-        made.append(Video(name, frames, labels, masks, key=f"test-msti-{name}"))
-    return made
+    return odd_squares("msti")
 
 
 @pytest.fixture(scope="module")
