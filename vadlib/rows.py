@@ -161,7 +161,7 @@ BAGS |= {
     "ucf-crime": lambda profile, split, seed: features.load("ucf-crime", split),
     "xd-violence": lambda profile, split, seed: features.load("xd-violence", split),
 }
-READERS |= {"plaza-joint": _plaza_joint, **BAGS}
+READERS |= {"plaza-joint": _plaza_joint, "plaza-kinds": _plaza_kinds, **BAGS}
 
 
 # How MAAM-Net is trained at each profile. Width, steps and learning rate of smoke and standard were
