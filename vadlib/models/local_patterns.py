@@ -53,6 +53,11 @@ class LocalPatternsConfig:
     length     L, the frames that are seen before the one that is predicted
     order      O, the coefficients of a memory (64: the paper; more than L know no more)
     rule       how the memory's equation becomes steps: "zoh" or "bilinear"
+    residual   whether the decoder's answer is added to the last features, so that it predicts their
+               *change* and never starts worse than "last"; False is the paper
+    error      of a box: "whitened", in units of what is usual for each direction of the features in
+               training, or "mse"; the paper defines none
+    shrink     of the whitening: this part of the mean variance is added to every variance
     tubes      how many training tubes at most, evenly spread, the state machine learns from
     crops      how many training crops at most, evenly spread, a branch learns from
     itam       a branch; its seed is that of `train`
@@ -66,6 +71,9 @@ class LocalPatternsConfig:
     order: int = 4
     channels: int = 64
     rule: str = "zoh"
+    residual: bool = True
+    error: Literal["whitened", "mse"] = "whitened"
+    shrink: float = 0.1
     tubes: int = 100_000
     crops: int = 100_000
     itam: ITAMConfig = ITAMConfig()
@@ -76,6 +84,7 @@ class LocalPatternsConfig:
         for name, value, known in (
             ("features", self.features, FEATURES),
             ("predictor", self.predictor, PREDICTORS),
+            ("error", self.error, ("whitened", "mse")),
         ):
             if value not in known:
                 raise VadError(f"unknown {name} {value!r}", f"Use one of: {', '.join(known)}.")
@@ -112,6 +121,7 @@ class SMM(nn.Module):
     channels    mixtures of the features, each with a memory of its own: the recommended reading.
                 None is the paper's: the encoder's O outputs are *summed* (eq. 3) before they reach
                 the memory, so that of all features one weighted sum is left at each moment
+    residual    add the answer to the last moment, and start with almost no answer
     """
 
     ahead: Tensor
@@ -123,13 +133,17 @@ class SMM(nn.Module):
         order: int = 4,
         channels: int | None = 64,
         rule: str = "zoh",
+        residual: bool = False,
     ):
         super().__init__()
-        self.summed = channels is None
+        self.summed, self.residual = channels is None, residual
         self.encode = nn.Linear(features, channels or order)  # the Object Feature Encoder
         self.memory = LegendreMemory(order, length, rule)
         self.C = nn.Parameter(torch.eye(order))
         self.decode = nn.Linear((channels or 1) * order, features)  # the Object Feature Decoder
+        if residual:
+            nn.init.normal_(self.decode.weight, std=1e-3)
+            nn.init.zeros_(self.decode.bias)
         nxt = torch.tensor(1 + 1 / length, dtype=torch.float64)  # x = 1 is now, x = 0 is L ago
         self.register_buffer("ahead", legendre(order, nxt).float(), persistent=False)
 
@@ -139,7 +153,8 @@ class SMM(nn.Module):
         u = u.sum(2, keepdim=True) if self.summed else u  # (B, L, D), the sum of eq. 3
         c = self.memory(u.transpose(1, 2))  # (B, D, O), eq. 5 with C outside
         x = c @ self.C.T  # eq. 4
-        return self.decode((x * self.ahead).flatten(1))  # eq. 6 at the one moment asked for
+        ahead = self.decode((x * self.ahead).flatten(1))  # eq. 6 at the one moment asked for
+        return v[:, -1] + ahead if self.residual else ahead
 
 
 class Last(nn.Module):
@@ -182,7 +197,10 @@ class Effnet(nn.Module):
 
 
 class LocalPatternsNet(nn.Module):
-    """Extractors, frozen once they are trained, and the predictor of what they see."""
+    """Extractors, frozen once they are trained; the predictor of what they see; the whitening of
+    its errors, (N, N), which begins as the identity."""
+
+    whiten: Tensor
 
     def __init__(self, config: LocalPatternsConfig):
         super().__init__()
@@ -196,9 +214,12 @@ class LocalPatternsNet(nn.Module):
         self.extractors = nn.ModuleList(eyes).requires_grad_(False)
         if config.learns:
             channels = config.channels if config.predictor == "smm" else None
-            self.predict = SMM(config.width, config.length, config.order, channels, config.rule)
+            sizes = (config.width, config.length, config.order, channels)
+            self.predict = SMM(*sizes, config.rule, config.residual)
         else:
             self.predict = Linear() if config.predictor == "linear" else Last()
+        size = config.width if config.error == "whitened" and eyes else 0
+        self.register_buffer("whiten", torch.eye(size))
 
     def forward(self, crops: Tensor) -> Tensor:
         """Tubes (B, L+1, C, size, size) in [-1, 1] -> the error of each (B,)."""
@@ -207,10 +228,25 @@ class LocalPatternsNet(nn.Module):
             return crops.new_zeros(len(crops))
         return self.error(torch.cat(seen, 1).unflatten(0, crops.shape[:2]))
 
+    def residue(self, v: Tensor) -> Tensor:
+        """What was not foreseen of the last of L+1 moments: (B, L+1, N) -> (B, N)."""
+        return self.predict(v[:, :-1]) - v[:, -1]
+
     def error(self, v: Tensor) -> Tensor:
-        """Mean squared error of the last of L+1 moments, predicted from the others: (B, L+1, N) ->
-        (B,). The paper defines no score; this is what "prediction error" says."""
-        return (self.predict(v[:, :-1]) - v[:, -1]).square().mean(1)
+        """Mean square of what was not foreseen, whitened where the config says so: (B, L+1, N) ->
+        (B,). The paper defines no score; this is what its "prediction error" says."""
+        r = self.residue(v)
+        r = r @ self.whiten if len(self.whiten) else r
+        return r.square().mean(1)
+
+
+def whitening(residues: Tensor, shrink: float) -> Tensor:
+    """(n, N) residues of normal boxes -> the symmetric W (N, N) that makes them alike in all
+    directions: W (S + shrink mean(S) 1) W = 1, with S their second moments."""
+    r = residues.double()
+    variances, axes = torch.linalg.eigh(r.T @ r / len(r))
+    scale = (variances.clamp_min(0) + shrink * variances.mean()).rsqrt()
+    return ((axes * scale) @ axes.T).float()
 
 
 # ---------------------------------------------------------------------------------- what is seen
@@ -361,8 +397,8 @@ class LocalPatterns(Detector):
         if config is not None:
             self.config, self.net = config, self.build(config)
         history = self.fit_branches(videos, **options)
+        moments = self.moments(videos) if len(self.net.extractors) else None
         if self.config.learns:
-            moments = self.moments(videos)
 
             def loss(net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
                 v = batch["v"]
@@ -374,8 +410,18 @@ class LocalPatterns(Detector):
             history.seconds += before.seconds
             history.samples += before.samples
             round_weights(self.net.predict)
+        if moments is not None and self.config.error == "whitened":
+            self.fit_whitening(moments)
         self.calibrate(videos)
         return history
+
+    @torch.no_grad()
+    def fit_whitening(self, moments: Moments) -> None:
+        """Measure how what is not foreseen is spread on normal boxes."""
+        net = self.net.to(self.device).eval()
+        parts = moments.features.split(512)
+        residues = torch.cat([net.residue(p.float().to(self.device)).cpu() for p in parts])
+        net.whiten.copy_(whitening(residues, self.config.shrink).half())
 
     def fit_branches(self, videos: list[Video], **options: Any) -> History:
         """Train the branches, or take up those that were trained alike before."""
