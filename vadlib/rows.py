@@ -19,6 +19,7 @@ from vadlib.models.local_patterns import LocalPatternsConfig
 from vadlib.models.maam import MAAMConfig
 from vadlib.models.mdsf import MDSFConfig
 from vadlib.models.msti import MSTIConfig
+from vadlib.objects import ProposalConfig
 from vadlib.stamp import stamp
 from vadlib.train import TrainConfig
 
@@ -236,6 +237,7 @@ STATE_MACHINE = TrainConfig(epochs=20, batch_size=64, lr=1e-3, schedule="cosine"
 LOCAL_PATTERNS_PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {
         "itam": ITAMConfig(**TINY_BRANCH),
+        "boxes": ProposalConfig(min_area=180.0, grid=8.0),
         "crops": 1280,
         "tubes": 600,
         "train": STATE_MACHINE,
