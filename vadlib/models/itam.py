@@ -212,6 +212,7 @@ class ITAM(nn.Module):
         return self.text_attention(tokens, mask)
 
     def forward(self, crops: Tensor, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """F^I and F^T; arguments as for `image` and `text`."""
         return self.image(crops), self.text(tokens, mask)
 
     @torch.no_grad()
