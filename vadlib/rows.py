@@ -238,8 +238,8 @@ LOCAL_PATTERNS_PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {
         "itam": ITAMConfig(**TINY_BRANCH),
         "boxes": ProposalConfig(min_area=180.0, grid=8.0),
-        "crops": 1280,
-        "tubes": 600,
+        "crops": 960,
+        "tubes": 400,
         "train": STATE_MACHINE,
     },
     "standard": {
