@@ -362,7 +362,7 @@ def _local_patterns() -> list[Experiment]:
     printed = {"predictor": "smm-paper", "residual": False, "error": "mse"}
     effnet, speed = "ImageNet's features in ITAM's place", "no features: the flow in a box"
     rows = [
-        *_everywhere(name, note="both branches, a Legendre memory a channel", committed=True),
+        *_everywhere(name, note="both branches, a Legendre memory a channel"),
         *_everywhere(name, "-branch1", "actions alone", features="branch1"),
         *_everywhere(name, "-branch2", "looks, place, neighbours alone", features="branch2"),
         *_everywhere(name, "-mse", "errors as they are, not whitened", error="mse"),
