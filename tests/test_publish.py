@@ -1,5 +1,7 @@
 """The runner on tiny notebooks: executed, cached, merged, and clear when something is wrong."""
 
+import importlib
+import inspect
 import json
 import re
 import shutil
@@ -14,6 +16,7 @@ from vadlib import pages, publish, runner
 from vadlib.errors import VadError
 
 ROOT = Path(__file__).parent.parent
+API = (ROOT / "book" / "api.md").read_text()
 V4 = nbformat.v4
 HEAD = ('PROFILE = "smoke"\nSEED = 0\nDEVICE = "auto"', {"tags": ["parameters"]})
 
@@ -219,3 +222,29 @@ def test_unknown_parameters_are_compared_with_the_cell(book):
     path = book / "book" / "01_tiny.ipynb"
     with pytest.raises(VadError, match="no parameter SPEED"):
         runner.check_parameters(runner.read(path), path, {"SPEED": 1})
+
+
+def shown(module):
+    """(name, object, its class) of what `automodule` lists: a module's own names, their methods."""
+    for name, value in vars(module).items():
+        if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
+            continue
+        yield name, value, None
+        for method, body in vars(value).items() if inspect.isclass(value) else ():
+            if not method.startswith("_") and (inspect.isfunction(body) or type(body) is property):
+                yield f"{name}.{method}", body, value
+
+
+@pytest.mark.parametrize("page", re.findall(r"automodule:: (\S+)", API))
+def test_the_library_page_shows_docstrings_of_our_own(page):
+    """An inherited one is shown too, and torch's are no MyST: they end a `-W` build."""
+    module = importlib.import_module(page)
+    assert inspect.getdoc(module), f"{page} has no docstring"
+    for name, value, owner in shown(module):
+        bases = owner.__mro__ if owner else ()
+        last = name.split(".")[-1]
+        said = [value, *(vars(b)[last] for b in bases if last in vars(b))]
+        source = next((s for s in said if s.__doc__), None)
+        assert source, f"{page}.{name} has no docstring"
+        where = source.fget.__module__ if isinstance(source, property) else source.__module__
+        assert where.startswith("vadlib"), f"{page}.{name} would show the docstring of {where}"

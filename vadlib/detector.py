@@ -87,6 +87,7 @@ class History:
 
     @property
     def samples_per_second(self) -> float:
+        """Training samples a second of wall time; 0 where nothing was timed."""
         return self.samples / self.seconds if self.seconds else 0.0
 
 

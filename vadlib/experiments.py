@@ -43,6 +43,7 @@ SHOWN = {"average": "micro", "dropped": "frames without a score", "chosen on tes
 
 
 def checkpoint_path(exp: Experiment, seed: int) -> Path:
+    """Where the weights of one seed of an experiment lie."""
     return home() / "data" / "checkpoints" / f"{exp.name}-s{seed}.pt"
 
 
@@ -142,9 +143,11 @@ class Scored(Detector):
         self.scores = scores
 
     def fit(self, videos: list[Any], config: Any = None) -> History:
+        """Nothing: it has been done."""
         return History()
 
     def score(self, video: Any) -> Scores:
+        """The scores kept for this video; KeyError where there are none."""
         return self.scores[video.name]
 
 

@@ -200,6 +200,7 @@ class Dropout(nn.Dropout):
     """
 
     def forward(self, input: Tensor) -> Tensor:
+        """Any shape -> the same: each element 0 with probability p, else divided by 1 - p."""
         if not self.training or self.p == 0 or input.device.type != "cpu":
             return super().forward(input)
         words = torch.empty(-(-input.numel() // 4), dtype=torch.int64).random_(-(2**63), None)

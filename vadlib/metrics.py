@@ -146,10 +146,12 @@ class Detections:
 
     @property
     def rbdc(self) -> float:
+        """Area under the rate of detected regions, up to one false positive a frame: 0..1."""
         return self._area(self.regions)
 
     @property
     def tbdc(self) -> float:
+        """Area under the rate of detected tracks, up to one false positive a frame: 0..1."""
         return self._area(self.tracks)
 
     def _area(self, rate: np.ndarray) -> float:

@@ -69,6 +69,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def write_record(record: dict[str, Any]) -> Path:
+    """Write a record whole or not at all, under its own name. Returns the path."""
     path = results_folder() / f"{record['name']}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -201,6 +202,7 @@ def commit() -> str:
 
 
 def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that a number may hang on."""
     names = ("torch", "numpy", "opencv-python-headless", "scikit-learn", "lightning")
     found = {"python": platform.python_version()}
     for name in names:
@@ -212,6 +214,7 @@ def versions() -> dict[str, str]:
 
 
 def device_name() -> str:
+    """The GPU by its name, or the CPU with its threads."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"

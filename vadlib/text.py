@@ -32,9 +32,13 @@ STILL = 0.25  # of the median speed in training: slower is standing
 class Captioner(Protocol):
     """Whatever says four sentences about a box."""
 
-    def fit(self, videos: Sequence[Video], boxes: Sequence[Boxes]) -> Captioner: ...
+    def fit(self, videos: Sequence[Video], boxes: Sequence[Boxes]) -> Captioner:
+        """Learn from training videos what is usual there. Returns itself."""
+        ...
 
-    def captions(self, video: Video, boxes: Boxes) -> np.ndarray: ...
+    def captions(self, video: Video, boxes: Boxes) -> np.ndarray:
+        """Four sentences a box: (n, 4) str, in the order of `TEMPLATES`."""
+        ...
 
 
 def rows(video: Video, boxes: Boxes) -> tuple[np.ndarray, np.ndarray]:

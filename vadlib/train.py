@@ -176,6 +176,7 @@ def decay(step: int, total: int, schedule: str) -> float:
 
 
 def stop_if_nan(values: dict[str, float], step: int, config: TrainConfig) -> None:
+    """Raises VadError naming the terms of the loss that are no longer finite."""
     bad = [name for name, value in values.items() if not math.isfinite(value)]
     if bad:
         raise VadError(
@@ -185,6 +186,7 @@ def stop_if_nan(values: dict[str, float], step: int, config: TrainConfig) -> Non
 
 
 def log(history: History, step: int, values: dict[str, float]) -> None:
+    """Append the terms of the loss at a step."""
     history.steps.append(step)
     for name, value in values.items():
         history.terms.setdefault(name, []).append(value)
@@ -225,6 +227,7 @@ def read(path: Path | str) -> dict[str, Any]:
 
 
 def save(path: Path, net: nn.Module, optimizer: Any, state: dict, fabric: Fabric) -> None:
+    """Write all that an interrupted training needs to go on; only one process writes."""
     if fabric.is_global_zero:
         history = asdict(state["history"])
         content = {"net": net.state_dict(), "optimizer": optimizer.state_dict()}

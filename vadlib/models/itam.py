@@ -201,6 +201,7 @@ class ITAM(nn.Module):
 
     @property
     def temperature(self) -> Tensor:
+        """tau of equation 1, learned; never below `COLDEST`."""
         return self.log_temperature.exp().clamp_min(COLDEST)
 
     def image(self, crops: Tensor) -> Tensor:

@@ -161,6 +161,7 @@ class Last(nn.Module):
     """A control: what was seen last."""
 
     def forward(self, v: Tensor) -> Tensor:
+        """(B, L, F) -> (B, F): the newest of the window."""
         return v[:, -1]
 
 
@@ -168,6 +169,7 @@ class Linear(nn.Module):
     """A control: the straight line through the last two."""
 
     def forward(self, v: Tensor) -> Tensor:
+        """(B, L, F) -> (B, F): one step further along that line."""
         return 2 * v[:, -1] - v[:, -2]
 
 
@@ -290,6 +292,7 @@ class Sight:
     @staticmethod
     @torch.no_grad()
     def look(eyes, crops: objects.Tubes, rows: np.ndarray, config, device: str) -> np.ndarray:
+        """What the eyes say of the first crop of these tubes: (n, F) float16."""
         if not len(rows):
             return np.zeros((0, 1), np.float16)
         images = to_input(torch.from_numpy(crops.crops(rows, config.size)[:, 0]).to(device), config)
@@ -385,6 +388,7 @@ class LocalPatterns(Detector):
         return [objects.frame_boxes(b, self.config.boxes, scale) for b in self.tight(video)]
 
     def tubes(self, video: Video) -> objects.Tubes:
+        """Tubes of L + 1 crops, the last of which is to be predicted, one for each window."""
         return objects.tubes(video, self.windows(video), self.config.length + 1)
 
     # --------------------------------------------------------------------------------- training
