@@ -218,6 +218,21 @@ def test_grey_is_repeated():
     assert x.shape == (2, 3, 16, 16) and torch.equal(x[:, 0], x[:, 2])
     assert x.min() >= -1 and x.max() <= 1
     assert ITAM(replace(TINY, channels=1), SAID).eval().encode(grey.numpy()).shape == (2, 3, 8)
+    colour = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
+    torch.testing.assert_close(itam.to_input(colour, TINY), colour / 127.5 - 1)
+
+
+def test_of_two_images_each_is_repeated_and_both_are_seen():
+    two = torch.randint(0, 256, (2, 2, 16, 16), dtype=torch.uint8)
+    config = replace(TINY, lag=3)
+    x = itam.to_input(two, config)
+    assert x.shape == (2, 6, 16, 16)
+    for channel in range(6):
+        assert torch.equal(x[:, channel], two[:, channel // 3] / 127.5 - 1)
+    torch.manual_seed(0)
+    net, older = ITAM(config, SAID).eval(), two.clone()
+    older[:, 0] = 255 - older[:, 0]
+    assert (net.encode(two.numpy()) - net.encode(older.numpy())).abs().max() > 1e-3
 
 
 def test_merge_attends_from_one_branch_to_the_other():
@@ -320,6 +335,8 @@ def test_crops_and_captions_keep_together():
     assert pairs.shape == (8, 2, 16, 16)  # frame 0 has none before it
     assert pairs[:, 1, 8, 8].tolist() == grey[which].tolist()
     assert pairs[:4, 0, 8, 8].tolist() == [0, 0, 20, 21]  # nothing in frame 1
+    pairs, which = itam.gather(videos, boxes, 16, lag=2)
+    assert pairs[:4, :, 8, 8].tolist() == [[0, 20], [1, 21], [0, 30], [0, 31]]
 
 
 def test_captions_of_real_boxes_go_in():

@@ -21,6 +21,8 @@ TINY = lp.LocalPatternsConfig(
     itam=itam.ITAMConfig(
         size=16, grid=2, visual=16, queries=2, width=16, embed=8, heads=2, train=QUICK
     ),
+    lag=0,
+    smooth=1,
     crops=64,
     tubes=60,
     channels=8,
@@ -187,6 +189,28 @@ def test_a_window_that_tubes_share_is_looked_at_once_and_every_tube_sees_its_own
     torch.testing.assert_close(seen, direct, rtol=0, atol=2e-3)  # kept in 16 bits
 
 
+def test_a_branch_is_shown_what_its_config_says_and_captions_stay_with_their_boxes(cache, videos):
+    """With a lag, a box of frame t is its window in t - lag and in t; the first boxes have none."""
+    config = replace(TINY, features="random", lag=3, crops=10_000)
+    model = detector("local-patterns", config=config, device="cpu")
+    boxes = [model.windows(v) for v in videos]
+    crops, which = model.crops(videos, boxes)
+    made, rows = itam.gather(videos, boxes, 16, lag=3)
+    np.testing.assert_array_equal(crops, made)
+    np.testing.assert_array_equal(which, rows)
+    assert crops.shape[1] == 2 and len(which) < sum(len(b) for v in boxes for b in v)
+    tubes = model.tubes(videos[0])
+    assert tubes.length == 6 and tubes.frame.min() == 5 + 3
+    seen, eyes = model.seen(lp.Sight(tubes)).float(), model.net.extractors[0].eval()
+    for moment in range(6):  # each of a tube's moments is two images of the tube's window
+        frame = tubes.frame - 5 + moment
+        pair = [objects.Tubes(videos[0], frame - b, tubes.box, 1) for b in (3, 0)]
+        pair = np.concatenate([p.crops(np.arange(len(p)), 16)[:, 0] for p in pair], 1)
+        with torch.no_grad():
+            direct = eyes(itam.to_input(torch.from_numpy(pair), config.branch))
+        torch.testing.assert_close(seen[:, moment], direct, rtol=0, atol=2e-3)
+
+
 def test_features_of_other_weights_are_other_features(cache, videos):
     seeds = [replace(TINY, features="random", train=replace(QUICK, seed=s)) for s in (0, 1)]
     models = [detector("local-patterns", config=c, device="cpu") for c in seeds]
@@ -214,6 +238,45 @@ def test_scores_speak_for_every_frame_that_has_five_before_it(videos):
     np.testing.assert_array_equal(
         scores.facts["boxes"], [len(b) for b in model.tight(videos[0])[5:]]
     )
+
+
+def test_frames_whose_boxes_have_no_past_have_no_score(videos):
+    model, _ = fitted(videos, lag=4)
+    scores = model.score(videos[0])
+    np.testing.assert_array_equal(scores.index, np.arange(9, 16))
+    assert scores.heatmap.shape == (7, 64, 96)
+    np.testing.assert_allclose(scores.heatmap.max((1, 2)), scores.frame, rtol=1e-5)
+    assert model.cost_inputs((64, 96))[0].shape[1:] == (6, 6, 16, 16)
+    speed, _ = fitted(videos, lag=4, predictor="velocity")
+    np.testing.assert_array_equal(speed.score(videos[0]).index, scores.index)
+
+
+def test_errors_are_averaged_over_a_thing_s_own_past():
+    """By hand: thing 7 is there in frames 3, 4, 6; thing 8 in 4 and 5; three frames count."""
+    frame, thing = np.array([3, 4, 4, 5, 6]), np.array([7, 7, 8, 8, 7])
+    error = np.array([1.0, 3.0, 10.0, 20.0, 8.0])
+    np.testing.assert_array_equal(lp.average(error, frame, thing, 1), error)
+    np.testing.assert_array_equal(lp.average(error, frame, thing, 3), [1, 2, 10, 15, 5.5])
+    np.testing.assert_array_equal(lp.average(error, frame, thing, 4), [1, 2, 10, 15, 4])
+    assert lp.average(error[:0], frame[:0], thing[:0], 3).shape == (0,)
+
+
+def test_the_detector_averages_along_its_tracks(videos):
+    model, _ = fitted(videos, predictor="last", features="random", smooth=1)
+    tubes, raw = model.box_errors(videos[0])
+    model.config = replace(model.config, smooth=4)
+    _, smooth = model.box_errors(videos[0])
+    tracks = objects.track(model.windows(videos[0]))
+    for i, t in enumerate(tubes.frame):
+        row = int((tubes.frame[:i] == t).sum())
+        who = tracks[t][row]
+        own = [
+            raw[np.flatnonzero(tubes.frame == s)[list(tracks[s]).index(who)]]
+            for s in range(max(5, t - 3), t + 1)
+            if who in tracks[s]
+        ]
+        assert smooth[i] == pytest.approx(np.mean(own))
+    assert np.abs(smooth - raw).max() > 0
 
 
 def test_training_lowers_the_error_of_the_state_machine(videos):
@@ -292,6 +355,10 @@ def test_efficientnet_takes_itam_s_place_and_stays_out_of_the_checkpoint(videos)
     pytest.importorskip("efficientnet_lite_pytorch")
     model, _ = fitted(videos[:1], features="effnet", tubes=8)
     assert model.config.width == 1280
+    crops = torch.rand(1, 6, 16, 16)
+    with torch.no_grad():
+        eyes = model.net.extractors[0]
+        torch.testing.assert_close(eyes(crops), eyes(crops[:, 3:]))  # the newer image alone
     assert not any(k.startswith("extractors.") for k in model.state()["net"])
     other = detector("local-patterns", config=model.config, device="cpu")
     other.load_state(model.state())

@@ -123,6 +123,9 @@ def test_tubes_end_at_their_frame_and_stand_still():
     assert crops.shape == (2, 3, 1, 8, 8) and crops.dtype == np.uint8
     assert (crops[0, :, 0] == np.array([5, 15, 25])[:, None, None]).all()
     assert (crops[1, :, 0] == np.array([25, 35, 45])[:, None, None]).all()
+    np.testing.assert_array_equal(objects.tubes(video, boxes, 2, before=2).frame, [3, 4])
+    apart = objects.Tubes(video, tubes.frame[2:], tubes.box[2:], 2, step=3).crops(np.arange(1), 8)
+    assert (apart[0, :, 0] == np.array([15, 45])[:, None, None]).all()
 
 
 def test_crops_show_what_the_box_holds_and_are_clipped_to_the_frame():
@@ -146,9 +149,11 @@ def test_tubes_refuse_what_does_not_fit():
     none = [np.zeros((0, 4), np.float32)] * 3
     with pytest.raises(VadError, match="boxes of 2 frames"):
         objects.tubes(video, none[:2], 2)
-    with pytest.raises(VadError, match="tubes of 4 frames"):
+    with pytest.raises(VadError, match="tubes that reach over 4 frames"):
         objects.tubes(video, none, 4)
-    assert len(objects.tubes(video, none, 2)) == 0
+    with pytest.raises(VadError, match="tubes that reach over 4 frames"):
+        objects.tubes(video, none, 2, before=2)
+    assert len(objects.tubes(video, none, 2)) == len(objects.tubes(video, none, 2, before=1)) == 0
 
 
 def test_a_track_follows_and_ends():

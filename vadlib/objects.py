@@ -227,7 +227,7 @@ def _faster_rcnn(weights: str | Path) -> torch.nn.Module:
 
 @dataclass(frozen=True, eq=False)
 class Tubes:
-    """The same window cut out of `length` consecutive frames, for each of n boxes.
+    """The same window cut out of `length` frames, `step` apart, for each of n boxes.
 
     frame   (n,) int, the *last* frame of each tube
     box     (n, 4) float32
@@ -237,6 +237,7 @@ class Tubes:
     frame: np.ndarray
     box: np.ndarray
     length: int
+    step: int = 1
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -254,8 +255,8 @@ class Tubes:
             (y0, x0), (y1, x1) = np.floor(self.box[n, :2]), np.ceil(self.box[n, 2:])
             y0, x0 = int(np.clip(y0, 0, height - 1)), int(np.clip(x0, 0, width - 1))
             y1, x1 = int(np.clip(y1, y0 + 1, height)), int(np.clip(x1, x0 + 1, width))
-            start = self.frame[n] - self.length + 1
-            window = self.video.frames[start : self.frame[n] + 1, y0:y1, x0:x1]
+            start = self.frame[n] - (self.length - 1) * self.step
+            window = self.video.frames[start : self.frame[n] + 1 : self.step, y0:y1, x0:x1]
             for image, target in zip(window, row, strict=True):
                 # a copy: OpenCV refuses read-only views
                 small = cv2.resize(np.array(image), (size, size), interpolation=cv2.INTER_LINEAR)
@@ -263,9 +264,10 @@ class Tubes:
         return out
 
 
-def tubes(video: Video, boxes: Boxes, length: int) -> Tubes:
-    """A tube for every box of frame length-1 and later, in order of frame and row.
+def tubes(video: Video, boxes: Boxes, length: int, before: int = 0) -> Tubes:
+    """A tube for every box of frame before+length-1 and later, in order of frame and row.
 
+    before  frames that are to be there before a tube begins
     Raises VadError where boxes and frames differ in number, or the video is shorter than a tube.
     """
     if len(boxes) != len(video):
@@ -273,13 +275,14 @@ def tubes(video: Video, boxes: Boxes, length: int) -> Tubes:
             f"boxes of {len(boxes)} frames for the {len(video)} of video {video.name}",
             "Give one array for each frame, as `propose` returns them.",
         )
-    if not 1 <= length <= len(video):
+    first = before + length - 1
+    if not 0 <= before <= first < len(video):
         raise VadError(
-            f"tubes of {length} frames from video {video.name} of {len(video)}",
+            f"tubes that reach over {first + 1} frames, from video {video.name} of {len(video)}",
             "Take shorter tubes, or leave that video out.",
         )
-    late = boxes[length - 1 :]
-    frame = np.repeat(np.arange(length - 1, len(video)), [len(b) for b in late])
+    late = boxes[first:]
+    frame = np.repeat(np.arange(first, len(video)), [len(b) for b in late])
     return Tubes(video, frame, np.concatenate(late).reshape(-1, 4), length)
 
 

@@ -359,12 +359,17 @@ def _msti() -> list[Experiment]:
 def _local_patterns() -> list[Experiment]:
     """The branches, then what each part is measured against."""
     name = "local-patterns"
-    printed = {"predictor": "smm-paper", "residual": False, "error": "mse"}
+    still: dict[str, Any] = {"lag": 0}
+    printed = still | {"smooth": 1, "predictor": "smm-paper", "residual": False, "error": "mse"}
     effnet, speed = "ImageNet's features in ITAM's place", "no features: the flow in a box"
     rows = [
         *_everywhere(name, note="both branches, a Legendre memory a channel"),
         *_everywhere(name, "-branch1", "actions alone", features="branch1"),
         *_everywhere(name, "-branch2", "looks, place, neighbours alone", features="branch2"),
+        *_everywhere(name, "-still", "one image at each moment, as in the paper", **still),
+        *_everywhere(name, "-still-branch1", "so, actions alone", features="branch1", **still),
+        *_everywhere(name, "-still-random", "so, no words learned", features="random", **still),
+        *_everywhere(name, "-frame", "errors of single frames, not averaged", smooth=1),
         *_everywhere(name, "-mse", "errors as they are, not whitened", error="mse"),
         *_everywhere(name, "-absolute", "features predicted, not their change", residual=False),
         *_everywhere(name, "-paper", "equations 2-6 as printed", **printed),

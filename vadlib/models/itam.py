@@ -33,7 +33,9 @@ NEVER = -1e9  # a logit that no softmax sees, and whose gradient is 0 instead of
 class ITAMConfig:
     """One branch. Letters are the paper's; its values, where it states them, in brackets.
 
-    size        side of a crop in pixels (224); channels: of a crop, grey is repeated to as many
+    size        side of a crop in pixels (224); channels: of an image, grey is repeated to as many
+    lag         frames between two images of the window, the older first: what somebody *does* is
+                seen in two; 0 is the paper, one image
     grid        the visual features are resized to grid x grid tokens (16)
     visual      V_d, the width of a visual token (1408)
     queries     N_q (32); width: H_d, of a query and of a word (768); embed: E_d (256)
@@ -47,6 +49,7 @@ class ITAMConfig:
 
     size: int = 224
     channels: int = 3
+    lag: int = 0
     grid: int = 16
     visual: int = 1408
     queries: int = 32
@@ -59,6 +62,16 @@ class ITAMConfig:
     targets: Literal["multi_positive", "one_hot"] = "multi_positive"
     pool: Literal["max", "mean"] = "max"
     train: TrainConfig = TrainConfig(epochs=20, batch_size=120, lr=1e-4, schedule="cosine")
+
+    @property
+    def images(self) -> int:
+        """How many images of its window a crop is made of."""
+        return 2 if self.lag else 1
+
+    @property
+    def inputs(self) -> int:
+        """Channels of all images of a crop."""
+        return self.images * self.channels
 
 
 # What two cores can do: at 128 x 192 a person of Ped2 has 20 pixels a side to begin with
@@ -120,8 +133,8 @@ class Backbone(nn.Module):
     def __init__(self, config: ITAMConfig):
         super().__init__()
         r = resnet18(weights=None)
-        if config.channels != 3:
-            r.conv1 = nn.Conv2d(config.channels, 64, 7, stride=2, padding=3, bias=False)
+        if config.inputs != 3:
+            r.conv1 = nn.Conv2d(config.inputs, 64, 7, stride=2, padding=3, bias=False)
         self.stages = nn.Sequential(r.conv1, r.bn1, r.relu, r.maxpool, r.layer1, r.layer2)
         self.grid = config.grid
         self.project = nn.Linear(128, config.visual)
@@ -129,7 +142,7 @@ class Backbone(nn.Module):
         self.place = nn.Parameter(0.02 * torch.randn(1, config.grid**2, config.visual))
 
     def forward(self, crops: Tensor) -> Tensor:
-        """(B, channels, size, size) in [-1, 1] -> (B, 1 + grid^2, V_d), the class token first."""
+        """(B, inputs, size, size) in [-1, 1] -> (B, 1 + grid^2, V_d), the class token first."""
         x = self.stages(crops)
         if x.shape[-1] != self.grid:
             x = F.interpolate(x, (self.grid, self.grid), mode="bilinear", align_corners=False)
@@ -205,7 +218,7 @@ class ITAM(nn.Module):
         return self.log_temperature.exp().clamp_min(COLDEST)
 
     def image(self, crops: Tensor) -> Tensor:
-        """F^I: (B, channels, size, size) in [-1, 1] -> (B, N_q, E_d), unit vectors."""
+        """F^I: (B, inputs, size, size) in [-1, 1] -> (B, N_q, E_d), unit vectors."""
         return self.image_attention(self.backbone(crops))[0]
 
     def text(self, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -218,7 +231,7 @@ class ITAM(nn.Module):
 
     @torch.no_grad()
     def attention(self, crops: Tensor) -> Tensor:
-        """Where each query looks: (B, channels, size, size) -> (B, N_q, grid, grid), >= 0.
+        """Where each query looks: (B, inputs, size, size) -> (B, N_q, grid, grid), >= 0.
 
         A query's map sums to at most 1: the rest goes to the class token.
         """
@@ -265,9 +278,10 @@ class Merge(nn.Module):
 
 
 def to_input(crops: Tensor, config: ITAMConfig) -> Tensor:
-    """uint8 (B, C, H, W) in 0..255 -> float in [-1, 1]; grey is repeated to `channels`."""
+    """uint8 (B, images C, H, W) in 0..255 -> float (B, inputs, H, W) in [-1, 1]: grey images are
+    repeated to `channels`."""
     x = crops.float() / 127.5 - 1
-    return x.expand(-1, config.channels, -1, -1) if x.shape[1] == 1 else x
+    return x.repeat_interleave(config.inputs // x.shape[1], 1)
 
 
 # -------------------------------------------------------------------------------------- the loss
@@ -321,6 +335,13 @@ def itam_loss(
 # -------------------------------------------------------------------------------------- training
 
 
+def look(video: Video, frame: np.ndarray, box: np.ndarray, size: int, lag: int = 0) -> np.ndarray:
+    """Windows (n, 4) in frames (n,), and with a `lag` as they were before: (n, C or 2 C, size,
+    size) uint8, the older image first."""
+    tubes = objects.Tubes(video, frame, box, 2, lag) if lag else objects.Tubes(video, frame, box, 1)
+    return tubes.crops(np.arange(len(tubes)), size).reshape(len(tubes), -1, size, size)
+
+
 def gather(
     videos: Sequence[Video],
     boxes: Sequence[objects.Boxes],
@@ -330,17 +351,15 @@ def gather(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The crops of all boxes in every `every`-th frame of each video, cut once.
 
-    lag  where positive, a crop has the same window `lag` frames earlier as more channels, before
-         its own: a still image does not show how fast somebody is
+    lag  of `ITAMConfig`; the first `lag` frames have no crops
     Returns crops (n, C or 2 C, size, size) uint8, and which rows of all boxes they are (n,) int:
     the captions of box i, when those of the videos are joined, belong to the crop with row i.
     """
     crops, which, before = [], [], 0
     for video, found in zip(videos, boxes, strict=True):
-        tubes = objects.tubes(video, found, 1 + lag)
+        tubes = objects.tubes(video, found, 1, before=lag)
         rows = np.flatnonzero(tubes.frame % every == 0)
-        cut = tubes.crops(rows, size)  # (m, 1 + lag, C, size, size)
-        crops.append(np.concatenate([cut[:, 0], cut[:, -1]], 1) if lag else cut[:, 0])
+        crops.append(look(video, tubes.frame[rows], tubes.box[rows], size, lag))
         total = sum(map(len, found))
         which.append(before + total - len(tubes) + rows)  # the first frames have no whole tube
         before += total

@@ -29,7 +29,7 @@ from vadlib.data.base import Video
 from vadlib.detector import Detector, History, Scores
 from vadlib.errors import VadError
 from vadlib.layers import LegendreMemory, legendre
-from vadlib.models.itam import ITAM, ITAMConfig, to_input
+from vadlib.models.itam import ITAM, ITAMConfig, look, to_input
 from vadlib.models.itam import fit as fit_branch
 from vadlib.objects import ProposalConfig
 from vadlib.train import TrainConfig, pick_device, train
@@ -50,6 +50,8 @@ class LocalPatternsConfig:
                "smm-paper", equation 3 as printed, one memory of one number; controls: "last", the
                features of frame t, and "linear", the line through t - 1 and t; "velocity", no
                features at all: a box's score is the mean length of the optical flow in it
+    lag        frames between the two images that a branch is shown of a window at each moment, so
+               that verbs can be *seen*; 0 is the paper, one image
     length     L, the frames that are seen before the one that is predicted
     order      O, the coefficients of a memory (64: the paper; more than L know no more)
     rule       how the memory's equation becomes steps: "zoh" or "bilinear"
@@ -58,15 +60,18 @@ class LocalPatternsConfig:
     error      of a box: "whitened", in units of what is usual for each direction of the features in
                training, or "mse"; the paper defines none
     shrink     of the whitening: this part of the mean variance is added to every variance
+    smooth     frames over which the errors of one thing are averaged, as far back as its boxes can
+               be followed; 1 is the paper
     tubes      how many training tubes at most, evenly spread, the state machine learns from
     crops      how many training crops at most, evenly spread, a branch learns from
-    itam       a branch; its seed is that of `train`
+    itam       a branch; its lag is the one above, its seed that of `train`
     boxes      how boxes are found
     train      of the state machine
     """
 
     features: Literal["branch1", "branch2", "both", "random", "effnet"] = "both"
     predictor: Literal["smm", "smm-paper", "last", "linear", "velocity"] = "smm"
+    lag: int = 6
     length: int = 5
     order: int = 4
     channels: int = 64
@@ -74,6 +79,7 @@ class LocalPatternsConfig:
     residual: bool = True
     error: Literal["whitened", "mse"] = "whitened"
     shrink: float = 0.1
+    smooth: int = 5
     tubes: int = 100_000
     crops: int = 100_000
     itam: ITAMConfig = ITAMConfig()
@@ -96,8 +102,14 @@ class LocalPatternsConfig:
 
     @property
     def branch(self) -> ITAMConfig:
-        """The config of a branch, with the seed of this run."""
-        return replace(self.itam, train=replace(self.itam.train, seed=self.train.seed))
+        """The config of a branch, with the lag and the seed of this run."""
+        how = replace(self.itam.train, seed=self.train.seed)
+        return replace(self.itam, lag=self.lag, train=how)
+
+    @property
+    def first(self) -> int:
+        """The first frame that has a score: as many lie before it as are looked at."""
+        return self.length + self.lag
 
     @property
     def learns(self) -> bool:
@@ -181,20 +193,21 @@ class Eyes(nn.Module):
         self.backbone, self.attention = branch.backbone, branch.image_attention
 
     def forward(self, crops: Tensor) -> Tensor:
-        """(B, C, size, size) in [-1, 1] -> (B, N_q E_d): N_q unit vectors."""
+        """(B, inputs, size, size) in [-1, 1] -> (B, N_q E_d): N_q unit vectors."""
         return self.attention(self.backbone(crops))[0].flatten(1)
 
 
 class Effnet(nn.Module):
-    """EfficientNet-Lite0 with its ImageNet weights, mean over the place."""
+    """EfficientNet-Lite0 with its ImageNet weights, mean over the place. It knows one image, and
+    is shown the newest."""
 
     def __init__(self):
         super().__init__()
         self.body = extract.effnet()
 
     def forward(self, crops: Tensor) -> Tensor:
-        """(B, 3, size, size) in [-1, 1] -> (B, 1280)."""
-        x = F.interpolate(crops, (EFFNET, EFFNET), mode="bilinear", align_corners=False)
+        """(B, inputs, size, size) in [-1, 1] -> (B, 1280)."""
+        x = F.interpolate(crops[:, -3:], (EFFNET, EFFNET), mode="bilinear", align_corners=False)
         return self.body.extract_features(x).mean((2, 3))  # type: ignore[operator]
 
 
@@ -224,7 +237,7 @@ class LocalPatternsNet(nn.Module):
         self.register_buffer("whiten", torch.eye(size))
 
     def forward(self, crops: Tensor) -> Tensor:
-        """Tubes (B, L+1, C, size, size) in [-1, 1] -> the error of each (B,)."""
+        """Tubes (B, L+1, inputs, size, size) in [-1, 1] -> the error of each (B,)."""
         seen = [eye(crops.flatten(0, 1)) for eye in self.extractors]
         if not seen:
             return crops.new_zeros(len(crops))
@@ -275,27 +288,27 @@ class Sight:
         weights = [p.detach().cpu().numpy() for p in eyes.state_dict().values()]
         video = self.video.key or store.digest(self.video.frames)
         code = source_of("objects", "models.itam")
-        kind = [type(eyes).__name__, config.size, config.channels]
+        kind = [type(eyes).__name__, config.size, config.channels, config.lag]
         key = f"seen {store.digest(video, self.windows, code, kind, *weights)}"
-        crops = objects.Tubes(self.video, self.windows[:, 0].astype(int), self.windows[:, 1:], 1)
-        width = self.look(eyes, crops, np.arange(min(1, len(crops))), config, device).shape[-1]
+        width = self.batch(eyes, slice(0, 1), config, device).shape[-1]
 
         def fill(out: np.ndarray) -> None:
             for i in tqdm(
                 range(0, len(out), 256), desc=f"boxes of {self.video.name}", leave=False, delay=1
             ):
-                rows = np.arange(i, min(i + 256, len(out)))
-                out[rows] = self.look(eyes, crops, rows, config, device)
+                out[i : i + 256] = self.batch(eyes, slice(i, i + 256), config, device)
 
-        return store.array(key, (len(crops), width), np.float16, fill)
+        return store.array(key, (len(self.windows), width), np.float16, fill)
 
-    @staticmethod
     @torch.no_grad()
-    def look(eyes, crops: objects.Tubes, rows: np.ndarray, config, device: str) -> np.ndarray:
-        """What the eyes say of the first crop of these tubes: (n, F) float16."""
-        if not len(rows):
+    def batch(self, eyes, rows: slice, config: ITAMConfig, device: str) -> np.ndarray:
+        """What the eyes say of some of the windows: (n, F) float16."""
+        windows = self.windows[rows]
+        if not len(windows):
             return np.zeros((0, 1), np.float16)
-        images = to_input(torch.from_numpy(crops.crops(rows, config.size)[:, 0]).to(device), config)
+        frame, box = windows[:, 0].astype(int), windows[:, 1:]
+        crops = torch.from_numpy(look(self.video, frame, box, config.size, config.lag))
+        images = to_input(crops.to(device), config)
         layout = torch.channels_last  # a fifth faster on a CPU
         eyes = eyes.to(device, memory_format=layout).eval()
         return eyes(images.contiguous(memory_format=layout)).half().cpu().numpy()
@@ -334,6 +347,17 @@ def source_of(*modules: str) -> str:
 def spread(count: int, at_most: int) -> np.ndarray:
     """`at_most` of the positions 0 .. count-1, evenly spread; all of them where there are fewer."""
     return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(int))
+
+
+def average(errors: np.ndarray, frame: np.ndarray, thing: np.ndarray, frames: int) -> np.ndarray:
+    """The mean error of a thing over its last `frames` frames, the newest among them: errors (n,),
+    the frame and the thing of each (n,) int, frames rising -> (n,)."""
+    out, past = np.empty(len(errors)), {}
+    for i, (t, who) in enumerate(zip(frame.tolist(), thing.tolist(), strict=True)):
+        recent = [(s, e) for s, e in past.get(who, []) if s > t - frames] + [(t, errors[i])]
+        past[who] = recent
+        out[i] = np.mean([e for _, e in recent])
+    return out
 
 
 def paint(boxes: np.ndarray, values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -389,7 +413,8 @@ class LocalPatterns(Detector):
 
     def tubes(self, video: Video) -> objects.Tubes:
         """Tubes of L + 1 crops, the last of which is to be predicted, one for each window."""
-        return objects.tubes(video, self.windows(video), self.config.length + 1)
+        lag = self.config.lag
+        return objects.tubes(video, self.windows(video), self.config.length + 1, before=lag)
 
     # --------------------------------------------------------------------------------- training
 
@@ -473,13 +498,17 @@ class LocalPatterns(Detector):
     ) -> tuple[np.ndarray, np.ndarray]:
         """At most `config.crops` boxes of all, evenly spread: crops, and which rows they are."""
         counts = [sum(map(len, b)) for b in boxes]
+        size, lag = self.config.itam.size, self.config.lag
         which = spread(sum(counts), self.config.crops)
-        cut, before = [], 0
+        cut, kept, before = [], [], 0
         for video, found, count in zip(videos, boxes, counts, strict=True):
             rows = which[(which >= before) & (which < before + count)] - before
-            cut.append(objects.tubes(video, found, 1).crops(rows, self.config.itam.size)[:, 0])
+            every = objects.tubes(video, found, 1)
+            rows = rows[every.frame[rows] >= lag]  # the first frames have no past
+            cut.append(look(video, every.frame[rows], every.box[rows], size, lag))
+            kept.append(before + rows)
             before += count
-        return np.concatenate(cut), which
+        return np.concatenate(cut), np.concatenate(kept)
 
     def moments(self, videos: list[Video]) -> Moments:
         """At most `config.tubes` tubes of all, evenly spread, as features (n, L+1, N)."""
@@ -507,23 +536,27 @@ class LocalPatterns(Detector):
 
     # ---------------------------------------------------------------------------------- testing
 
-    @torch.no_grad()
     def box_errors(self, video: Video) -> tuple[objects.Tubes, np.ndarray]:
-        """The tubes of a video, and the error of each (n,)."""
-        tubes = self.tubes(video)
-        if self.config.predictor == "velocity":
-            return tubes, self.velocities(video)
+        """The tubes of a video, and the error of each (n,), averaged over the tubes before it."""
+        tubes, velocity = self.tubes(video), self.config.predictor == "velocity"
+        errors = self.velocities(video) if velocity else self.errors(tubes)
+        things = np.concatenate(objects.track(self.windows(video))[self.config.first :])
+        return tubes, average(errors, tubes.frame, things, self.config.smooth)
+
+    @torch.no_grad()
+    def errors(self, tubes: objects.Tubes) -> np.ndarray:
+        """What was not foreseen of each tube (n,)."""
         if not len(tubes):
-            return tubes, np.zeros(0)
+            return np.zeros(0)
         net, v = self.net.to(self.device).eval(), self.seen(Sight(tubes))
         parts = [net.error(part.float().to(self.device)).cpu() for part in v.split(512)]
-        return tubes, torch.cat(parts).double().numpy()
+        return torch.cat(parts).double().numpy()
 
     def velocities(self, video: Video) -> np.ndarray:
         """The mean length of the flow that leads to frame t in each tight box of it, (n,)."""
         flow, out = motion.flow(video), []
         for t, boxes in enumerate(self.tight(video)):
-            if t < self.config.length or not len(boxes):
+            if t < self.config.first or not len(boxes):
                 continue
             speed = motion.magnitude(flow[t - 1])
             for y0, x0, y1, x1 in np.clip(boxes, 0, None).astype(int):
@@ -531,21 +564,21 @@ class LocalPatterns(Detector):
         return np.array(out, np.float64)
 
     def frame_scores(self, video: Video) -> tuple[tuple[objects.Tubes, np.ndarray], np.ndarray]:
-        """Tubes and errors; the largest error of each frame from L on, `floor` without boxes."""
+        """Tubes and errors; the worst of each frame from `first` on, `floor` without boxes."""
         tubes, errors = self.box_errors(video)
         frame = np.full(len(video), -np.inf)
         np.maximum.at(frame, tubes.frame, errors)
-        frame = frame[self.config.length :]
+        frame = frame[self.config.first :]
         return (tubes, errors), np.where(np.isfinite(frame), frame, self.floor)
 
     def score(self, video: Video) -> Scores:
-        """The worst box of each frame; a video's first L frames have no score.
+        """The worst box of each frame; those before `config.first` have no score.
 
         The heatmap is each box's error, painted over what moves (the tight box); where several
         overlap, the largest. `terms` holds the mean over the boxes ("mean"), `facts` their number.
         """
         (tubes, errors), frame = self.frame_scores(video)
-        first, tight = self.config.length, self.tight(video)
+        first, tight = self.config.first, self.tight(video)
         heat = np.zeros((len(frame), *video.size), np.float32)
         mean, count = np.full(len(frame), self.floor), np.zeros(len(frame))
         for t in np.unique(tubes.frame):
@@ -557,8 +590,8 @@ class LocalPatterns(Detector):
 
     def cost_inputs(self, size: tuple[int, int]) -> tuple[Tensor]:
         """What the network reads for one scored frame: the tubes of as many boxes as is usual."""
-        side, c = self.config.itam.size, self.config.itam.channels
-        return (torch.zeros(self.boxes_a_frame, self.config.length + 1, c, side, side),)
+        side, inputs = self.config.itam.size, self.config.branch.inputs
+        return (torch.zeros(self.boxes_a_frame, self.config.length + 1, inputs, side, side),)
 
     def state(self) -> dict:
         """What a checkpoint holds; not the weights of EfficientNet, which come with its package."""
