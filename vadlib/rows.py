@@ -321,15 +321,28 @@ def _mdsf() -> list[Experiment]:
     rows = [
         *_everywhere("mdsf", note="the method: gates trained, scales guided", committed=True),
         *_everywhere("mdsf", "-random", "gates as printed: no loss reaches them", gate="random"),
+        *_everywhere(
+            "mdsf", "-printed", "so, and none reaches the teacher", gate="random", distil=0.0
+        ),
         *_everywhere("mdsf", "-fixed", "every gate at one half", gate="fixed"),
         *_everywhere("mdsf", "-oneplus", "gates that can amplify", gate="one_plus_sigmoid"),
         *_everywhere("mdsf", "-plain", "Table 3's baseline: no amplification", amplify=False),
         *_everywhere("mdsf", "-unguided", "Table 4: scales added as they are", scales="unguided"),
+        *_everywhere(
+            "mdsf", "-neither", "only the projections are trained", amplify=False, scales="unguided"
+        ),
         *_everywhere("mdsf", "-single", "Table 4: the deepest scale alone", scales="single"),
         *_everywhere("mdsf", "-equal", "a student as large as its teacher", student=1.0),
         *_everywhere("mdsf", "-three", "frames t-3, t, t+3 stacked", committed=True, frames=3),
         *_everywhere("mdsf", "-three-random", "so, gates random", frames=3, gate="random"),
         *_everywhere("mdsf", "-three-fixed", "so, gates at one half", frames=3, gate="fixed"),
+    ]
+    once = {
+        p: replace(MDSF_PROFILES[p].get("train", MDSFConfig().train), epochs=0) for p in PROFILES
+    }
+    rows = [  # a training of no passes is one step
+        replace(e, config=e.config | {"train": once[e.profile]}) if "-printed-" in e.name else e
+        for e in rows
     ]
     kinds = [
         replace(e, name=e.name.replace("plaza-joint", "plaza-kinds"), data="plaza-kinds")
