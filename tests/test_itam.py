@@ -299,6 +299,24 @@ def test_training_repeats_itself():
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("switch", [{"targets": "one_hot"}, {"pool": "mean"}])
+def test_targets_and_pool_reach_the_loss(switch):
+    """One batch of all eight crops, four of a sentence: the first loss is the config's own."""
+    made, said = bright_and_dark(8)
+    usual = replace(TINY, train=TrainConfig(epochs=1, batch_size=8, lr=3e-3))
+    losses = []
+    for config in (usual, replace(usual, **switch)):
+        torch.manual_seed(config.train.seed)
+        net = ITAM(config, SAID).train()  # as `fit` initialises it
+        image, spoken = net(itam.to_input(torch.from_numpy(made), config), *net.tokenizer(said))
+        groups = None if config.targets == "one_hot" else text.groups(said)
+        expected = float(itam_loss(image, spoken, 0.07, groups, config.pool).detach())
+        history = itam.fit([video_of("a")], made, said, config, "cpu", SAID, progress=False)[1]
+        assert math.isclose(history.terms["total"][0], expected, rel_tol=1e-3)
+        losses.append(expected)
+    assert abs(losses[0] - losses[1]) > 0.01
+
+
 def test_retrieval_by_hand(net):
     """Three crops that point at their sentence, one that points at another's."""
     said = net.sentences(SAID).detach()
