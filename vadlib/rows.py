@@ -202,9 +202,9 @@ MSTI_PROFILES: dict[str, dict[str, Any]] = {
 
 
 # MDSF likewise: the paper's learning rate, and widths that come near its 14 million parameters, are
-# "full"; widths and passes of the others are what two cores can do. The student's share of the
-# channels was chosen by pseudo-anomalies in two *training* videos held out: with a half, or with
-# one convolution a scale, it fails on normal people as it does on anything else.
+# "full"; widths and passes of the others are what two cores can do. The student has three quarters
+# of the channels so that it is lighter than its teacher, as the paper wants it; by pseudo-anomalies
+# in two *training* videos held out, an equal one does better (tests/benchmarks/bench_mdsf.py).
 MDSF_PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {
         "widths": (16, 32, 64),

@@ -2,11 +2,11 @@
 
     VADLIB_DATA=... python tests/benchmarks/bench_mdsf.py --passes 3
 
-First, on Ped2's training videos but the last two: one teacher, and students of several sizes. On
-the two held out, with pieces of other frames pasted in, it prints what is left of the discrepancy
-on the teacher's features, and how well it finds the pieces with every gate at one half. No test
-video is opened. Then: frames a second of the full model and of the paper's baseline (no gates, the
-deepest scale alone), their models taking turns, and the ratio of the two.
+First, on Ped2's training videos but the last two: one teacher, and students with half, three
+quarters and all of its channels. On the two held out, with pieces of other frames pasted in, it
+prints what is left of the discrepancy on the teacher's features, and how well it finds the pieces
+without gates. No test video is opened. Then: frames a second of the full model and of the paper's
+baseline (no gates, the deepest scale alone), their models taking turns, and the ratio of the two.
 """
 
 import argparse

@@ -38,9 +38,10 @@ class MDSFConfig:
     testing. `crop` is the window (H, W) that training cuts out of a frame.
     `distil` weighs the student's likeness to the teacher against its rebuilding.
     The gates (eqs. 6-9): `gate` is "trained" on pseudo-anomalies, "random" (as printed: no loss
-    reaches them), "fixed" (all one half), or "one_plus_sigmoid" (trained, and can amplify);
-    `amplify` switches eqs. 6-7; `scales` is "guided" (eqs. 8-9), "unguided" (a plain sum) or
-    "single" (the deepest). `reduction` is that of the channel gate's hidden layer.
+    reaches them), "fixed" (no channel gates; a saliency of one half everywhere), or
+    "one_plus_sigmoid" (trained, and can amplify); `amplify` switches eqs. 6-7; `scales` is
+    "guided" (eqs. 8-9), "unguided" (a plain sum) or "single" (the deepest). `reduction` is that of
+    the channel gate's hidden layer.
     `patch` (h, w) in pixels is for the pooling that we put beside eq. 10.
     `train` is for the teacher; `student_epochs` and `gate_epochs` for what follows.
     """
@@ -354,7 +355,8 @@ def pseudo_anomalies(clip: Tensor, config: MDSFConfig) -> Pseudo:
 def gate_loss(fusion: nn.Module, difference: list[Tensor], mask: Tensor) -> dict[str, Tensor]:
     """Cross-entropy of the heat map against where the pseudo-anomaly is, both kinds weighing alike.
 
-    mask (B, 1, H, W); its patches of 4x4 pixels count as abnormal when a quarter of them is.
+    mask (B, 1, H, W); a cell of the heat map, 4x4 pixels, or 16x16 with the deepest of three scales
+    alone, counts as abnormal when a quarter of its pixels are.
     """
     hot = heat(fusion(difference).fused)
     target = (F.interpolate(mask, size=hot.shape[1:], mode="area") >= 0.25).to(hot.dtype).squeeze(1)
