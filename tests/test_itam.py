@@ -357,6 +357,16 @@ def test_crops_and_captions_keep_together():
     assert pairs[:4, :, 8, 8].tolist() == [[0, 20], [1, 21], [0, 30], [0, 31]]
 
 
+@pytest.mark.parametrize("lag", [0, 2])
+def test_a_video_without_boxes_adds_no_crops(lag):
+    empty, one = [np.zeros((0, 4), np.float32)] * 6, np.array([[4, 4, 20, 20]], np.float32)
+    videos = [Video(n, np.zeros((6, 32, 48, 1), np.uint8), key=f"empty-{n}") for n in "ab"]
+    made, which = itam.gather(videos[:1], [empty], 16, lag=lag)
+    assert made.shape == (0, 2 if lag else 1, 16, 16) and which.shape == (0,)
+    made, which = itam.gather(videos, [empty, [one] * 6], 16, lag=lag)
+    assert len(made) == 6 - lag and which.tolist() == list(range(lag, 6))
+
+
 def test_captions_of_real_boxes_go_in():
     frames = np.full((12, 64, 96, 3), 90, np.uint8)
     for t in range(12):

@@ -296,6 +296,13 @@ def test_a_frame_without_boxes_scores_what_was_lowest_in_every_eighth_training_v
     assert abs(first - last) > 1e-6 and model.floor == pytest.approx(min(first, last))
 
 
+def test_a_training_video_in_which_nothing_moves_is_no_obstacle(videos):
+    model, _ = fitted([*videos, film("still", [])], features="branch1", predictor="last", lag=2)
+    assert np.isfinite(model.score(videos[0]).frame).all()
+    with pytest.raises(VadError, match="nothing moves in the 1 training videos"):
+        fitted([film("still", [])], features="random")
+
+
 def test_velocity_is_the_speed_of_the_fastest_box(videos):
     model, history = fitted(videos, predictor="velocity")
     assert history.samples == 0

@@ -217,7 +217,7 @@ def legendre(order: int, x: Tensor) -> Tensor:
     """The first `order` Legendre polynomials on [0, 1], orthonormal there: (...) -> (order, ...).
 
     phi_n(x) = sqrt(2n+1) P_n(2x-1); phi_n(1) = sqrt(2n+1). By the three-term recurrence, in the
-    type of x; x may lie outside [0, 1], where they grow like x to the power n.
+    type of x; x may lie outside [0, 1], where each is larger than the one before by a factor > 1.
     """
     z = 2 * x - 1
     p = [torch.ones_like(z), z]

@@ -1,6 +1,6 @@
 """Words: what a box shows, said in four sentences; and sentences as numbers for a network.
 
-Local Patterns (Jiang and Mao, 2024) lets CLIP choose a word for each of four templates: what
+Local Patterns (Jiang and Mao, 2025) lets CLIP choose a word for each of four templates: what
 somebody does, how they look, where they are, what is near. `AttributeCaptioner` needs no weights:
 it measures a tracked box, and compares it with the boxes of the training videos. `ClipCaptioner`
 is the paper's way, behind the same two calls.
@@ -46,9 +46,11 @@ def rows(video: Video, boxes: Boxes) -> tuple[np.ndarray, np.ndarray]:
 
     Raises VadError unless there is one array (n, 4) for each frame.
     """
-    if len(boxes) != len(video) or any(np.shape(b)[1:] != (4,) for b in boxes):
+    odd = [f"frame {t} has {np.shape(b)}" for t, b in enumerate(boxes) if np.shape(b)[1:] != (4,)]
+    if len(boxes) != len(video) or odd:
+        what = odd[0] if odd else f"boxes of {len(boxes)}"
         raise VadError(
-            f"video {video.name} has {len(video)} frames and boxes of {len(boxes)}",
+            f"video {video.name} has {len(video)} frames and boxes that do not fit: {what}",
             "Give one (n, 4) array of boxes for each frame, with n = 0 where there are none.",
         )
     frame = np.repeat(np.arange(len(boxes)), [len(b) for b in boxes])

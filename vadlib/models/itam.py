@@ -1,4 +1,4 @@
-"""ITAM: words that find parts (Jiang and Mao, 2024, "Local Patterns Generalize Better for Novel
+"""ITAM: words that find parts (Jiang and Mao, 2025, "Local Patterns Generalize Better for Novel
 Anomalies"; the other half of the paper is in `local_patterns`, apart only for length).
 
 Queries look at a crop, a small transformer reads its captions, and both learn to agree. After
@@ -91,7 +91,7 @@ SMALL: dict[str, Any] = {
 
 class Block(nn.Module):
     """Self-attention, cross-attention to what is looked at (if anything is), feed-forward; each
-    adds to its normalised input, as in the transformer of Vaswani et al. (2017)."""
+    reads its input normalised and adds to the input itself."""
 
     def __init__(self, width: int, heads: int, looks_at: int | None = None):
         super().__init__()
@@ -339,7 +339,8 @@ def look(video: Video, frame: np.ndarray, box: np.ndarray, size: int, lag: int =
     """Windows (n, 4) in frames (n,), and with a `lag` as they were before: (n, C or 2 C, size,
     size) uint8, the older image first."""
     tubes = objects.Tubes(video, frame, box, 2, lag) if lag else objects.Tubes(video, frame, box, 1)
-    return tubes.crops(np.arange(len(tubes)), size).reshape(len(tubes), -1, size, size)
+    crops = tubes.crops(np.arange(len(tubes)), size)  # (n, images, C, size, size)
+    return crops.reshape(len(crops), crops.shape[1] * crops.shape[2], size, size)
 
 
 def gather(

@@ -1,4 +1,4 @@
-"""Local Patterns, how they move: the State Machine Module and the detector (Jiang and Mao, 2024,
+"""Local Patterns, how they move: the State Machine Module and the detector (Jiang and Mao, 2025,
 "Local Patterns Generalize Better for Novel Anomalies"; the words are in `itam`, apart only for
 length).
 
@@ -511,14 +511,24 @@ class LocalPatterns(Detector):
         return np.concatenate(cut), np.concatenate(kept)
 
     def moments(self, videos: list[Video]) -> Moments:
-        """At most `config.tubes` tubes of all, evenly spread, as features (n, L+1, N)."""
+        """At most `config.tubes` tubes of all, evenly spread, as features (n, L+1, N).
+
+        Raises VadError where no video has a tube.
+        """
         tubes = [self.tubes(v) for v in videos]
         which, before, parts = spread(sum(map(len, tubes)), self.config.tubes), 0, []
         for part in tubes:
             rows = which[(which >= before) & (which < before + len(part))] - before
             before += len(part)
+            if not len(rows):
+                continue
             chosen = objects.Tubes(part.video, part.frame[rows], part.box[rows], part.length)
             parts.append(self.seen(Sight(chosen)))
+        if not parts:
+            raise VadError(
+                f"nothing moves in the {len(videos)} training videos",
+                "Give longer videos with people in them, or lower `boxes.min_area`.",
+            )
         return Moments(videos, torch.cat(parts))
 
     def seen(self, sight: Sight) -> Tensor:
