@@ -44,7 +44,7 @@ setup: .venv/ready
 	@echo "Set-up is complete."
 
 book: setup
-	@$(PY) -m vadlib.publish --set PROFILE=$(PROFILE) --set SEED=$(SEED) --set DEVICE=$(DEVICE) \
+	@$(PY) -m vadlib.press.publish --set PROFILE=$(PROFILE) --set SEED=$(SEED) --set DEVICE=$(DEVICE) \
 	  $(if $(ONLY),--only "$(ONLY)") $(if $(FRESH),--fresh) \
 	  $(if $(RECORD_TIMES),--record-times) $(if $(STRICT_RECORDS),--strict-records)
 

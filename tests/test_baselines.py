@@ -6,10 +6,14 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from vadlib import data, motion, score
+from vadlib import data
 from vadlib.data.base import Video
 from vadlib.errors import VadError
-from vadlib.models import BASELINES, DETECTORS, baselines, detector
+from vadlib.measure import score
+from vadlib.papers import detector, methods
+from vadlib.papers.baselines import rules as baselines
+from vadlib.papers.baselines.rows import RULES
+from vadlib.see import motion
 
 
 @pytest.fixture
@@ -29,7 +33,7 @@ def walker(shifts, size=(64, 90), name="a", channels=1):
     return Video(name, np.repeat(frames[..., None], channels, -1))
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", RULES)
 def test_every_baseline_scores_a_video_by_name(name, own_cache):
     video = walker([1, 1, 4, 1])
     method = detector(name)
@@ -43,7 +47,7 @@ def test_every_baseline_scores_a_video_by_name(name, own_cache):
 
 
 def test_the_registry_names_what_exists():
-    assert set(BASELINES) < set(DETECTORS)
+    assert set(RULES) < set(methods())
     with pytest.raises(VadError, match="unknown method 'zero'.*random.*zero-flow"):
         detector("zero")
     with pytest.raises(VadError, match="'random'.*sed.*seed"):

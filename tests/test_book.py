@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vadlib import book, data
+from vadlib import book
+from vadlib.data import plaza
 from vadlib.errors import VadError
 
 
@@ -38,13 +39,13 @@ def test_the_same_seed_gives_the_same_numbers():
 
 def test_load_follows_the_profile_and_gives_way_to_arguments(monkeypatch):
     asked = []
-    monkeypatch.setattr(data, "load", lambda *a, **k: asked.append((a, k)) or [])
+    monkeypatch.setattr(plaza, "videos", lambda **k: asked.append(k) or [])
     run = book.Run("01_tiny", "smoke", 0, "cpu", "plaza", (128, 192))
     run.load("test")
     run.load("train", count=1, size=(32, 48))
     assert asked == [
-        (("plaza", "test"), {"size": (128, 192), "count": 6, "length": 100}),
-        (("plaza", "train"), {"size": (32, 48), "count": 1, "length": 120}),
+        {"split": "test", "size": (128, 192), "count": 6, "length": 100},
+        {"split": "train", "size": (32, 48), "count": 1, "length": 120},
     ]
 
 
@@ -148,7 +149,7 @@ def records(monkeypatch):
         record("zero-flow", "zero-flow", 0.9612, None, [0]),
         record("maam", "maam", 0.9534, 0.0049, [0, 1, 2], stale=True),
     ]
-    monkeypatch.setattr(book, "records", lambda folder=None: found)
+    monkeypatch.setattr(book, "records", lambda: found)
     return found
 
 

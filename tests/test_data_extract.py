@@ -10,10 +10,10 @@ import torch
 import torchvision
 from sklearn.datasets import load_sample_image
 
-from vadlib.data import extract
 from vadlib.data.base import Video
-from vadlib.data.extract import EXTRACTORS, SPEEDS, STRIPS, WAYS, Extractor, bag, bags
 from vadlib.errors import VadError
+from vadlib.see import extract
+from vadlib.see.extract import EXTRACTORS, SPEEDS, STRIPS, WAYS, Extractor, bag, bags
 
 HEIGHT, WIDTH = 48, 64
 SIZES = (HEIGHT, WIDTH), (12, 14)

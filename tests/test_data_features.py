@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vadlib.data import features
-from vadlib.data.features import Bag, Stored
+from vadlib.data import bags as features
+from vadlib.data.bags import Bag, Stored
 from vadlib.errors import VadError
 
 D = 6

@@ -10,17 +10,19 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from vadlib import data
-from vadlib.data import plaza, weak
+from vadlib.data import frames, plaza
+from vadlib.data.bags import Bag
 from vadlib.data.base import Video
-from vadlib.data.extract import EXTRACTORS, Extractor, bag, brightness
-from vadlib.data.features import Bag
-from vadlib.data.weak import BAG_KINDS, ped2_bags, ped2_draw, plaza_bags
 from vadlib.detector import Detector, Scores
 from vadlib.errors import VadError
-from vadlib.evaluate import evaluate_bags
-from vadlib.experiments import is_headline, reproduce
-from vadlib.models import detector
-from vadlib.rows import EXPERIMENTS, READERS
+from vadlib.lab.records import is_headline
+from vadlib.lab.run import reproduce
+from vadlib.lab.sets import SETS
+from vadlib.measure.evaluate import evaluate_bags
+from vadlib.papers import detector, experiment, experiments
+from vadlib.see import weak
+from vadlib.see.extract import EXTRACTORS, Extractor, bag, brightness
+from vadlib.see.weak import BAG_KINDS, ped2_bags, ped2_draw, plaza_bags
 
 SMALL = {"length": 48, "size": (32, 48), "extractor": "brightness"}
 
@@ -181,7 +183,7 @@ def ped2(cache, monkeypatch):
             videos.append(Video(f"{i + 1:02d}", frames, labels, dataset=name, split=split))
         return videos
 
-    monkeypatch.setattr(data, "load", load)
+    monkeypatch.setattr(frames, "videos", load)
 
 
 def test_a_seed_draws_six_abnormal_and_four_normal_videos(ped2):
@@ -325,14 +327,16 @@ def test_the_untrained_rule_says_what_it_cannot_read():
         detector("flow-bag").score(Bag("a", np.zeros((1, 2, 1424)), 7, span=4, dataset="x"))
 
 
-WEAK = {name: e for name, e in EXPERIMENTS.items() if e.method == "la-net"}
+WEAK = {name: e for name, e in experiments().items() if e.method.name == "la-net"}
 
 
 def test_how_a_row_is_measured_depends_on_its_data():
-    for e in EXPERIMENTS.values():
+    for e in experiments().values():
         bags = "bags" in e.data or "weak" in e.data or e.data in ("ucf-crime", "xd-violence")
         assert e.protocol == ("evaluate_bags" if bags else "evaluate"), e.name
-    untrained = {e.name for e in EXPERIMENTS.values() if e.protocol != "evaluate" and not e.trained}
+    untrained = {
+        e.name for e in experiments().values() if e.protocol != "evaluate" and not e.trained
+    }
     assert untrained == {
         "flow-bag-plaza-bags-standard",
         "flow-bag-ped2-weak-flow-standard",
@@ -366,7 +370,7 @@ def test_the_ladders_are_there():
 @pytest.mark.parametrize("name", WEAK)
 def test_every_row_has_a_detector_for_its_data(name):
     exp = WEAK[name]
-    assert exp.data in READERS and exp.trained and exp.protocol == "evaluate_bags"
+    assert exp.data in SETS and exp.trained and exp.protocol == "evaluate_bags"
     assert exp.detector(1).config.train.seed == 1
     width = {"plaza-bags": 144, "ped2-weak-flow": 144, "ped2-weak-brightness": 1}
     assert exp.detector(0).config.features == width.get(
@@ -378,7 +382,7 @@ def test_every_row_has_a_detector_for_its_data(name):
 def test_rows_of_the_papers_data_say_what_they_need(name, tmp_path, monkeypatch):
     monkeypatch.setenv("VADLIB_DATA", str(tmp_path))
     with pytest.raises(VadError, match="VADLIB_DATA") as caught:
-        reproduce(name, [0], "cpu", say=lambda text: None)
+        reproduce(experiment(name), [0], "cpu", say=lambda text: None)
     assert "test.list" in str(caught.value)
     assert "the paper has A" in WEAK[name].note
 
@@ -397,7 +401,7 @@ def test_a_row_runs_from_features_on_disk_to_a_record(tmp_path, monkeypatch):
     for split in ("train", "test"):
         (home / f"{split}.list").write_text(lines)
     np.save(home / "gt.npy", np.repeat([0, 0, 0, 0, 0, 1, 0, 1], 48))
-    record = reproduce("la-net-xd-violence-full", [0], "cpu", say=lambda text: None)
+    record = reproduce(experiment("la-net-xd-violence-full"), [0], "cpu", say=lambda text: None)
     assert record["label_sha"] and record["stamp"] == WEAK[record["name"]].stamp
     metrics = [row["metric"] for row in record["results"]]
     assert metrics == ["auc", "eer", "ap", "auc, abnormal videos", "auc, whole videos"]

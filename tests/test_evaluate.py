@@ -5,9 +5,9 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 from sklearn.metrics import roc_auc_score
 
-from vadlib import evaluate
 from vadlib.data.base import Video
 from vadlib.detector import Detector, Scores
+from vadlib.measure import evaluate
 
 
 class Told(Detector):

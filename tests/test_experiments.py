@@ -1,5 +1,6 @@
 """Records: what they hold, when they are stale, how they are confirmed; and the command line."""
 
+import importlib
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from vadlib import experiments as ex
-from vadlib import records, rows, stamp
+from vadlib import book, papers
 from vadlib.__main__ import main
 from vadlib.data.video import write
 from vadlib.detector import History
 from vadlib.errors import VadError
-from vadlib.metrics import frame_auc
-from vadlib.train import TrainConfig
+from vadlib.lab import checkpoints, records, run, sets, source
+from vadlib.lab.experiment import Experiment, TrainConfig
+from vadlib.measure import frame_auc
+from vadlib.papers.maam.rows import PROFILES
 
 
 @pytest.fixture
@@ -23,10 +25,10 @@ def home(tmp_path, monkeypatch):
     """A repository of this test's own, with a Plaza small enough to train on in a second."""
     monkeypatch.setenv("VADLIB_HOME", str(tmp_path))
     for profile in ("smoke", "standard"):
-        monkeypatch.setitem(rows.PLAZA, profile, {"train": (1, 40), "test": (2, 60)})
-        monkeypatch.setitem(rows.SIZES, profile, (48, 64))
+        monkeypatch.setitem(sets.PLAZA, profile, {"train": (1, 40), "test": (2, 60)})
+        monkeypatch.setitem(sets.SIZES, profile, (48, 64))
     small = {"width": 2, "items": 10, "patch": (8, 6), "train": TrainConfig(epochs=0.4)}
-    monkeypatch.setitem(rows.MAAM_PROFILES, "smoke", small)
+    monkeypatch.setitem(PROFILES, "smoke", small)
     return tmp_path
 
 
@@ -38,11 +40,11 @@ def quiet(*_):
 
 
 def test_a_record_says_everything_about_its_numbers(home):
-    record = ex.reproduce(NAME, [0, 1], "cpu", quiet)
+    record = run.reproduce(papers.experiment(NAME), [0, 1], "cpu", quiet)
     on_disk = json.loads((home / "data" / "results" / f"{NAME}.json").read_text())
     assert on_disk == json.loads(json.dumps(record))
     assert record["seeds"] == [0, 1] and record["command"].endswith("--seed 0 1")
-    headline = next(r for r in record["results"] if ex.is_headline(r))
+    headline = next(r for r in record["results"] if records.is_headline(r))
     assert len(headline["values"]) == 2
     assert headline["mean"] == pytest.approx(np.mean(headline["values"]))
     assert headline["sd"] == pytest.approx(np.std(headline["values"], ddof=1))
@@ -56,11 +58,15 @@ def test_a_record_says_everything_about_its_numbers(home):
 
 
 def test_seeds_are_added_to_a_record_of_the_same_code_only(home, monkeypatch):
-    ex.reproduce("random-plaza-standard", [0], "cpu", quiet)
-    assert ex.reproduce("random-plaza-standard", [1], "cpu", quiet)["seeds"] == [0, 1]
+    run.reproduce(papers.experiment("random-plaza-standard"), [0], "cpu", quiet)
+    assert run.reproduce(papers.experiment("random-plaza-standard"), [1], "cpu", quiet)[
+        "seeds"
+    ] == [0, 1]
     path = home / "data" / "results" / "random-plaza-standard.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"stamp": "older"}))
-    assert ex.reproduce("random-plaza-standard", [2], "cpu", quiet)["seeds"] == [2]
+    assert run.reproduce(papers.experiment("random-plaza-standard"), [2], "cpu", quiet)[
+        "seeds"
+    ] == [2]
 
 
 @dataclass(frozen=True)
@@ -77,79 +83,91 @@ class Bag:
         return len(self.labels)
 
 
+READER = """
+drawn, new = [], ""  # what was asked for, and what makes it give other data
+
+
+def read(split, profile, seed):
+    import numpy as np
+    from test_experiments import Bag
+
+    drawn.append((profile, split, seed))
+    return [Bag("a", new or f"{split}{seed}", np.arange(20) // (5 + seed) == 1)]
+"""
+
+
 def test_each_seed_may_draw_its_own_split_of_items_that_are_no_videos(home, monkeypatch):
-    drawn = []
-
-    def read(profile, split, seed):
-        drawn.append((profile, split, seed))
-        return [Bag("a", f"{split}{seed}", np.arange(20) // (5 + seed) == 1)]
-
-    monkeypatch.setitem(rows.READERS, "bags", read)
-    exp = rows.Experiment("index-bags-standard", "frame-index", "bags", "standard")
-    monkeypatch.setitem(rows.EXPERIMENTS, exp.name, exp)
-    record = ex.reproduce(exp.name, [0, 2], "cpu", quiet)
-    assert {("standard", s, n) for s in ("train", "test") for n in (0, 2)} == set(drawn)
+    (home / "reader").mkdir()
+    (home / "reader" / "__init__.py").write_text(READER)
+    monkeypatch.syspath_prepend(home)
+    reader = importlib.import_module("reader")
+    bags = sets.DataSet("reader:read", lambda profile, split: {"profile": profile}, drawn=True)
+    monkeypatch.setitem(sets.SETS, "bags", bags)
+    exp = Experiment("index-bags-standard", papers.method("frame-index"), "bags", "standard")
+    monkeypatch.setitem(papers.experiments(), exp.name, exp)
+    record = run.reproduce(exp, [0, 2], "cpu", quiet)
+    assert {("standard", s, n) for s in ("train", "test") for n in (0, 2)} == set(reader.drawn)
     assert record["seeds"] == [0, 2]  # other data, but the data of their seed
     assert len({run["data_sha"] for run in record["runs"]}) == 2
     assert len({run["label_sha"] for run in record["runs"]}) == 2
-    monkeypatch.setitem(rows.READERS, "bags", lambda *a: [replace(b, key="new") for b in read(*a)])
-    assert ex.reproduce(exp.name, [1], "cpu", quiet)["seeds"] == [1]  # the others' data changed
+    reader.new = "new"
+    assert run.reproduce(exp, [1], "cpu", quiet)["seeds"] == [1]  # the others' data changed
 
 
 def test_the_cost_is_that_of_what_the_network_reads_for_one_frame(home):
-    exp = ex.experiment(NAME)
+    exp = papers.experiment(NAME)
     model, history = exp.detector(0, "cpu"), History()
-    one = ex.cost(model, exp, history)
+    one = run.cost(model, exp, history)
     assert one["params"] == sum(p.numel() for p in model.net.parameters()) and one["train_fps"] == 0
     model.cost_inputs = lambda size: (torch.zeros(2, 3, *size),)
-    assert ex.cost(model, exp, history)["flops_per_frame"] == 2 * one["flops_per_frame"] > 0
+    assert run.cost(model, exp, history)["flops_per_frame"] == 2 * one["flops_per_frame"] > 0
 
 
 def test_the_same_seed_gives_the_same_numbers(home):
-    one = ex.run_seed(ex.experiment(NAME), 0, "cpu", quiet)["rows"]
-    assert ex.run_seed(ex.experiment(NAME), 0, "cpu", quiet)["rows"] == one
+    one = run.run_seed(papers.experiment(NAME), 0, "cpu", quiet)["rows"]
+    assert run.run_seed(papers.experiment(NAME), 0, "cpu", quiet)["rows"] == one
 
 
 def test_a_record_of_other_code_is_stale_until_it_is_confirmed(home):
     path = home / "data" / "results" / f"{NAME}.json"
-    record = ex.reproduce(NAME, [0], "cpu", quiet)
-    assert not ex.records()[0]["stale"]
+    record = run.reproduce(papers.experiment(NAME), [0], "cpu", quiet)
+    assert not book.records()[0]["stale"]
     path.write_text(json.dumps(record | {"stamp": "older"}))
-    assert ex.records()[0]["stale"]
-    kept = ex.checkpoint_path(ex.experiment(NAME), 0).read_bytes()
-    ex.confirm(NAME, 0, "cpu", quiet)
-    assert not ex.records()[0]["stale"]
+    assert book.records()[0]["stale"]
+    kept = checkpoints.checkpoint_path(papers.experiment(NAME), 0).read_bytes()
+    run.confirm(papers.experiment(NAME), 0, "cpu", quiet)
+    assert not book.records()[0]["stale"]
     assert json.loads(path.read_text())["stamp"] == "older"  # it still says who made it
-    assert ex.checkpoint_path(ex.experiment(NAME), 0).read_bytes() == kept
+    assert checkpoints.checkpoint_path(papers.experiment(NAME), 0).read_bytes() == kept
 
 
 def test_a_record_that_does_not_agree_is_not_confirmed(home):
     path = home / "data" / "results" / f"{NAME}.json"
-    record = ex.reproduce(NAME, [0], "cpu", quiet)
+    record = run.reproduce(papers.experiment(NAME), [0], "cpu", quiet)
     for row in record["results"]:
         row["mean"] += 0.02
     path.write_text(json.dumps(record | {"stamp": "older"}))
     with pytest.raises(VadError, match="the record says"):
-        ex.confirm(NAME, 0, "cpu", quiet)
-    assert ex.records()[0]["stale"]
+        run.confirm(papers.experiment(NAME), 0, "cpu", quiet)
+    assert book.records()[0]["stale"]
 
 
 def test_the_stamp_sees_code_and_config_but_not_comments(tmp_path):
     file = tmp_path / "m.py"
     file.write_text('"""Doc."""\n\nx = 1  # why\n\n\ndef f():\n    """Doc."""\n    return "# x"\n')
-    code = stamp.code_of(file)
+    code = source.code_of(file)
     assert code == 'x = 1\ndef f():\n    return "# x"'
     file.write_text('x = 1\ndef f():\n    """Other\n    words."""\n    return "# x"  # more\n')
-    assert stamp.code_of(file) == code
+    assert source.code_of(file) == code
     file.write_text("x = 2\n")
-    assert stamp.code_of(file) != code
-    exp = ex.experiment(NAME)
+    assert source.code_of(file) != code
+    exp = papers.experiment(NAME)
     assert replace(exp, config={"latent": "pull"}).stamp != exp.stamp == replace(exp).stamp
 
 
 def test_a_run_leaves_the_scores_that_were_measured(home):
-    record = ex.reproduce(NAME, [0], "cpu", quiet)
-    videos = ex.experiment(NAME).load("test")
+    record = run.reproduce(papers.experiment(NAME), [0], "cpu", quiet)
+    videos = papers.experiment(NAME).load("test")
     scores = records.read_scores(NAME, 0)
     assert [s.video for s in scores] == [v.name for v in videos]
     labels = [s.labels(v) for s, v in zip(scores, videos, strict=True)]
@@ -162,7 +180,7 @@ def test_a_run_leaves_the_scores_that_were_measured(home):
         )
         assert frame_auc(kept, labels) == pytest.approx(value, abs=1e-6)
     before = (home / "data" / records.scores_path(NAME, 0)).read_bytes()
-    ex.confirm(NAME, 0, "cpu", quiet)
+    run.confirm(papers.experiment(NAME), 0, "cpu", quiet)
     assert (home / "data" / records.scores_path(NAME, 0)).read_bytes() == before
     with pytest.raises(VadError, match="-s1.npz is missing"):
         records.read_scores(NAME, 1)
@@ -172,8 +190,8 @@ def test_a_run_leaves_the_scores_that_were_measured(home):
 
 
 def test_a_run_leaves_the_truth_that_it_was_measured_against(home):
-    record = ex.reproduce(NAME, [0], "cpu", quiet)
-    videos, truth = ex.experiment(NAME).load("test"), records.read_truth(NAME, 0)
+    record = run.reproduce(papers.experiment(NAME), [0], "cpu", quiet)
+    videos, truth = papers.experiment(NAME).load("test"), records.read_truth(NAME, 0)
     assert [t.name for t in truth] == [v.name for v in videos]
     for t, v, s in zip(truth, videos, records.read_scores(NAME, 0), strict=True):
         assert np.array_equal(t.labels, v.labels) and len(t) == len(v)
@@ -192,11 +210,11 @@ def test_a_run_leaves_the_truth_that_it_was_measured_against(home):
 
 
 def test_plaza_joint_asks_about_one_kind(home):
-    exp = ex.experiment("msti-plaza-joint-standard")
+    exp = papers.experiment("msti-plaza-joint-standard")
     kinds = [set(v.truth["kind"]) - {""} for v in exp.load("test")]
     assert kinds.count({"joint"}) == 10 and len(kinds) == 20
     assert [v.key for v in exp.load("train")] == [
-        v.key for v in ex.load("plaza", "standard", "train")
+        v.key for v in sets.load("plaza", "standard", "train")
     ]
 
 
@@ -205,7 +223,7 @@ def test_a_damaged_record_is_named(home):
     folder.mkdir(parents=True)
     (folder / "x.json").write_text("{")
     with pytest.raises(VadError, match="x.json is not JSON"):
-        ex.records()
+        book.records()
     (folder / "x.json").write_text('{"name": "x"}')
     with pytest.raises(VadError, match="x.json lacks method"):
         records.read_records()
@@ -216,43 +234,45 @@ def test_a_damaged_record_is_named(home):
 
 def test_train_or_load_trains_once_the_checkpoint_is_gone_and_loads_it_when_there(home):
     said = []
-    model, history = ex.train_or_load(NAME, 0, "cpu", said.append)
+    model, history = book.train_or_load(NAME, 0, "cpu", said.append)
     assert "Trained on" in said[-1] and history.samples > 0
-    exp = ex.experiment(NAME)
-    ex.save_checkpoint(ex.checkpoint_path(exp, 0), model, exp.name, exp.stamp, "sha", history)
-    again, told = ex.train_or_load(NAME, 0, "cpu", said.append)
+    exp = papers.experiment(NAME)
+    checkpoints.save_checkpoint(
+        checkpoints.checkpoint_path(exp, 0), model, exp.name, exp.stamp, "sha", history
+    )
+    again, told = book.train_or_load(NAME, 0, "cpu", said.append)
     assert "Loaded" in said[-1] and told.terms == history.terms
     assert torch.equal(again.net.memory.items, model.net.memory.items)
     assert again.balanced_psi == model.balanced_psi
 
 
 def test_a_finished_run_leaves_nothing_to_resume_so_that_smoke_always_trains(home):
-    ex.train_or_load(NAME, 0, "cpu", quiet)
+    book.train_or_load(NAME, 0, "cpu", quiet)
     assert not list((home / "data" / "cache" / "runs").glob("*"))
 
 
 def test_a_run_that_was_cut_short_is_taken_up(home, monkeypatch):
-    exp, whole = ex.experiment(NAME), ex.train_or_load(NAME, 0, "cpu", quiet)[0]
+    exp, whole = papers.experiment(NAME), book.train_or_load(NAME, 0, "cpu", quiet)[0]
     folder = home / "data" / "cache" / "runs" / f"{NAME}-s0-{exp.stamp}"
     exp.detector(0, "cpu").fit(exp.load("train"), folder=folder, stop_after=1)
-    model, history = ex.train_or_load(NAME, 0, "cpu", quiet)
+    model, history = book.train_or_load(NAME, 0, "cpu", quiet)
     assert torch.equal(model.net.memory.items, whole.net.memory.items)
 
 
 def test_a_checkpoint_of_older_code_loads_with_a_notice(home):
-    exp, said = ex.experiment(NAME), []
-    model, history = ex.train_or_load(NAME, 0, "cpu", quiet)
-    path = ex.checkpoint_path(exp, 0)
-    ex.save_checkpoint(path, model, exp.name, exp.stamp, "sha", history)
+    exp, said = papers.experiment(NAME), []
+    model, history = book.train_or_load(NAME, 0, "cpu", quiet)
+    path = checkpoints.checkpoint_path(exp, 0)
+    checkpoints.save_checkpoint(path, model, exp.name, exp.stamp, "sha", history)
     content = torch.load(path, weights_only=True)
     torch.save(content | {"stamp": "older"}, path)
-    ex.train_or_load(NAME, 0, "cpu", said.append)
+    book.train_or_load(NAME, 0, "cpu", said.append)
     assert "older code" in said[0]
 
 
 def test_every_checkpoint_that_chapters_load_is_there():
     folder = Path(__file__).parents[1] / "data" / "checkpoints"
-    committed = [exp for exp in rows.EXPERIMENTS.values() if exp.committed]
+    committed = [exp for exp in papers.experiments().values() if exp.committed]
     assert committed
     for exp in committed:
         for seed in exp.seeds:
@@ -262,20 +282,20 @@ def test_every_checkpoint_that_chapters_load_is_there():
 
 def test_a_missing_checkpoint_of_the_published_book_is_an_error(home):
     with pytest.raises(VadError, match="maam-ped2-standard-s0.pt is missing"):
-        ex.train_or_load("maam-ped2-standard", 0, "cpu", quiet)
+        book.train_or_load("maam-ped2-standard", 0, "cpu", quiet)
 
 
 def test_a_checkpoint_of_another_architecture_and_a_corrupt_one_are_named(home):
-    exp = ex.experiment(NAME)
-    model, history = ex.train_or_load(NAME, 0, "cpu", quiet)
-    path = ex.checkpoint_path(exp, 0)
-    ex.save_checkpoint(path, model, exp.name, exp.stamp, "sha", history)
+    exp = papers.experiment(NAME)
+    model, history = book.train_or_load(NAME, 0, "cpu", quiet)
+    path = checkpoints.checkpoint_path(exp, 0)
+    checkpoints.save_checkpoint(path, model, exp.name, exp.stamp, "sha", history)
     other = replace(exp, config={"width": 3}).detector(0, "cpu")
     with pytest.raises(VadError, match="s0.pt holds another architecture"):
-        ex.load_checkpoint(path, other)
+        checkpoints.load_checkpoint(path, other)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(VadError, match="s0.pt is not a readable checkpoint"):
-        ex.load_checkpoint(path, model)
+        checkpoints.load_checkpoint(path, model)
 
 
 # the command line
@@ -291,7 +311,7 @@ def line(capsys):
         (["reproduce", "maam-ped9-smoke"], "no experiment 'maam-ped9-smoke'"),
         (["reproduce", NAME, "--profile", "huge"], "no experiment"),
         (["reproduce", NAME, "--confirm"], "no record of"),
-        (["fit", "nonesuch", "--out", "x.pt"], "'nonesuch' is not a method that is trained"),
+        (["fit", "nonesuch", "--out", "x.pt"], "unknown method 'nonesuch'"),
         (["fit", "zero-flow", "--out", "x.pt"], "zero-flow is untrained"),
         (["fit", "maam", "--profile", "huge", "--out", "x.pt"], "unknown profile 'huge'"),
         (["fit", "maam", "--device", "tpu", "--out", "x.pt"], "unknown device 'tpu'"),
@@ -308,7 +328,7 @@ def test_mistakes_are_one_line_and_exit_code_2(home, capsys, arguments, says):
 
 
 def test_status_prints_every_number_as_json(home, capsys):
-    ex.reproduce("frame-index-plaza-standard", None, "cpu", quiet)
+    run.reproduce(papers.experiment("frame-index-plaza-standard"), None, "cpu", quiet)
     capsys.readouterr()
     assert main(["status", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
@@ -351,8 +371,8 @@ def test_every_command_has_help(command, capsys):
 def test_an_installed_library_without_a_repository_finds_the_records_that_came_with_it(
     home, monkeypatch
 ):
-    ex.reproduce("frame-index-plaza-standard", None, "cpu", quiet)
+    run.reproduce(papers.experiment("frame-index-plaza-standard"), None, "cpu", quiet)
     installed = home / "share"
     (home / "data").rename(installed)
     monkeypatch.setattr(records, "INSTALLED", installed)
-    assert [r["name"] for r in ex.records()] == ["frame-index-plaza-standard"]
+    assert [r["name"] for r in book.records()] == ["frame-index-plaza-standard"]

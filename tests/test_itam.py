@@ -8,12 +8,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vadlib import objects, text
 from vadlib.data.base import Video
 from vadlib.errors import VadError
-from vadlib.models import itam
-from vadlib.models.itam import ITAM, ITAMConfig, itam_loss, similarity
-from vadlib.train import TrainConfig
+from vadlib.lab.experiment import TrainConfig
+from vadlib.papers.local_patterns import alignment, words
+from vadlib.papers.local_patterns.config import ITAMConfig
+from vadlib.papers.local_patterns.words import ITAM, itam_loss, similarity
+from vadlib.see import captions, objects, tokens
 
 TINY = ITAMConfig(
     size=16, grid=2, visual=16, queries=3, width=16, embed=8, blocks=1, text_blocks=1, heads=2,
@@ -159,7 +160,7 @@ def test_the_papers_size_and_the_tokens_of_its_backbone():
     """ResNet-18 ends stage two with 128 channels, not 512; 257 tokens come of 16 x 16 and one."""
     torch.manual_seed(0)
     config = replace(ITAMConfig(), visual=24, width=16, heads=2)
-    backbone = itam.Backbone(config).eval()
+    backbone = words.Backbone(config).eval()
     x = torch.zeros(1, 3, 224, 224)
     with torch.no_grad():
         assert backbone.stages(x).shape == (1, 128, 28, 28)
@@ -209,23 +210,23 @@ def test_gradient_reaches_everything():
 def test_temperature_starts_where_the_config_says_and_never_reaches_zero(net):
     assert math.isclose(float(net.temperature.detach()), 0.07, rel_tol=1e-6)
     net.log_temperature.data.fill_(-100.0)
-    assert math.isclose(float(net.temperature.detach()), itam.COLDEST, rel_tol=1e-6)
+    assert math.isclose(float(net.temperature.detach()), words.COLDEST, rel_tol=1e-6)
 
 
 def test_grey_is_repeated():
     grey = torch.randint(0, 256, (2, 1, 16, 16), dtype=torch.uint8)
-    x = itam.to_input(grey, TINY)
+    x = words.to_input(grey, TINY)
     assert x.shape == (2, 3, 16, 16) and torch.equal(x[:, 0], x[:, 2])
     assert x.min() >= -1 and x.max() <= 1
     assert ITAM(replace(TINY, channels=1), SAID).eval().encode(grey.numpy()).shape == (2, 3, 8)
     colour = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
-    torch.testing.assert_close(itam.to_input(colour, TINY), colour / 127.5 - 1)
+    torch.testing.assert_close(words.to_input(colour, TINY), colour / 127.5 - 1)
 
 
 def test_of_two_images_each_is_repeated_and_both_are_seen():
     two = torch.randint(0, 256, (2, 2, 16, 16), dtype=torch.uint8)
     config = replace(TINY, lag=3)
-    x = itam.to_input(two, config)
+    x = words.to_input(two, config)
     assert x.shape == (2, 6, 16, 16)
     for channel in range(6):
         assert torch.equal(x[:, channel], two[:, channel // 3] / 127.5 - 1)
@@ -237,7 +238,11 @@ def test_of_two_images_each_is_repeated_and_both_are_seen():
 
 def test_merge_attends_from_one_branch_to_the_other():
     torch.manual_seed(0)
-    merge, one, other = itam.Merge(8, heads=2), unit(4, 3, 8).float(), unit(4, 3, 8, seed=1).float()
+    merge, one, other = (
+        words.Merge(8, heads=2),
+        unit(4, 3, 8).float(),
+        unit(4, 3, 8, seed=1).float(),
+    )
     out = merge(one, other)
     assert out.shape == (4, 3, 8) and torch.allclose(out.norm(dim=-1), torch.ones(4, 3))
     assert torch.allclose(merge(one, other.flip(1)), out, atol=1e-6)  # a set of queries
@@ -265,16 +270,16 @@ def video_of(key):
 @pytest.fixture(scope="module")
 def learned():
     made, said = bright_and_dark()
-    return itam.fit([video_of("a")], made, said, TINY, "cpu", SAID, progress=False)
+    return alignment.fit([video_of("a")], made, said, TINY, "cpu", SAID, progress=False)
 
 
 def test_it_learns_what_the_words_mean(learned):
     net, history = learned
     assert history.terms["total"][-1] < 0.1 < history.terms["total"][0]
     made, said = bright_and_dark(40, seed=9)
-    result = itam.retrieval(net, net.encode(made), said[:, 0])
+    result = alignment.retrieval(net, net.encode(made), said[:, 0])
     assert result.accuracy > 0.9 and result.chance == 0.5 and result.commonest == 0.5
-    among = itam.retrieval(net, net.encode(made), said[:, 0], SAID)
+    among = alignment.retrieval(net, net.encode(made), said[:, 0], SAID)
     assert among.chance == 1 / 3
 
 
@@ -284,7 +289,7 @@ def test_untrained_nets_know_nothing():
     for seed in range(4):
         torch.manual_seed(seed)
         fresh = ITAM(TINY, SAID)
-        right.append(itam.retrieval(fresh, fresh.encode(made), said[:, 0]).accuracy)
+        right.append(alignment.retrieval(fresh, fresh.encode(made), said[:, 0]).accuracy)
     assert abs(np.mean(right) - 0.5) < 0.2
 
 
@@ -292,7 +297,7 @@ def test_training_repeats_itself():
     made, said = bright_and_dark(8)
     config = replace(TINY, train=TrainConfig(epochs=2, batch_size=8, lr=3e-3))
     one, other = (
-        itam.fit([video_of("a")], made, said, config, "cpu", SAID, progress=False)[0]
+        alignment.fit([video_of("a")], made, said, config, "cpu", SAID, progress=False)[0]
         for _ in range(2)
     )
     for a, b in zip(one.parameters(), other.parameters(), strict=True):
@@ -308,10 +313,10 @@ def test_targets_and_pool_reach_the_loss(switch):
     for config in (usual, replace(usual, **switch)):
         torch.manual_seed(config.train.seed)
         net = ITAM(config, SAID).train()  # as `fit` initialises it
-        image, spoken = net(itam.to_input(torch.from_numpy(made), config), *net.tokenizer(said))
-        groups = None if config.targets == "one_hot" else text.groups(said)
+        image, spoken = net(words.to_input(torch.from_numpy(made), config), *net.tokenizer(said))
+        groups = None if config.targets == "one_hot" else tokens.groups(said)
         expected = float(itam_loss(image, spoken, 0.07, groups, config.pool).detach())
-        history = itam.fit([video_of("a")], made, said, config, "cpu", SAID, progress=False)[1]
+        history = alignment.fit([video_of("a")], made, said, config, "cpu", SAID, progress=False)[1]
         assert math.isclose(history.terms["total"][0], expected, rel_tol=1e-3)
         losses.append(expected)
     assert abs(losses[0] - losses[1]) > 0.01
@@ -321,12 +326,12 @@ def test_retrieval_by_hand(net):
     """Three crops that point at their sentence, one that points at another's."""
     said = net.sentences(SAID).detach()
     image = torch.stack([said[0], said[1], said[2], said[0]])[:, None].expand(-1, 3, -1)
-    assert itam.choose(net, image, SAID).tolist() == [*SAID, SAID[0]]
+    assert alignment.choose(net, image, SAID).tolist() == [*SAID, SAID[0]]
     captions = np.array([SAID[0], SAID[1], SAID[2], SAID[1]])
-    found = itam.retrieval(net, image, captions)  # SAID[1] is found once of two times
-    assert found == itam.Retrieval(0.75, (1 + 0.5 + 1) / 3, 1 / 3, 0.5)
+    found = alignment.retrieval(net, image, captions)  # SAID[1] is found once of two times
+    assert found == alignment.Retrieval(0.75, (1 + 0.5 + 1) / 3, 1 / 3, 0.5)
     with pytest.raises(VadError, match="no caption"):
-        itam.retrieval(net, image[:0], np.array([]))
+        alignment.retrieval(net, image[:0], np.array([]))
 
 
 def test_crops_and_captions_keep_together():
@@ -340,7 +345,7 @@ def test_crops_and_captions_keep_together():
             frames[t, 4:20, 4:20], frames[t, 8:24, 24:40] = 50 * v + 10 * t, 50 * v + 10 * t + 1
         videos.append(Video(str(v), frames, key=f"gather-{v}"))
         boxes.append(found)
-    made, which = itam.gather(videos, boxes, 16, every=2)
+    made, which = alignment.gather(videos, boxes, 16, every=2)
     grey = np.concatenate(
         [
             [50 * v + 10 * t + i for t, b in enumerate(found) for i in range(len(b))]
@@ -349,11 +354,11 @@ def test_crops_and_captions_keep_together():
     )
     assert made.shape == (6, 1, 16, 16)
     assert made[:, 0, 8, 8].tolist() == grey[which].tolist() == [0, 20, 21, 50, 70, 71]
-    pairs, which = itam.gather(videos, boxes, 16, lag=1)
+    pairs, which = alignment.gather(videos, boxes, 16, lag=1)
     assert pairs.shape == (8, 2, 16, 16)  # frame 0 has none before it
     assert pairs[:, 1, 8, 8].tolist() == grey[which].tolist()
     assert pairs[:4, 0, 8, 8].tolist() == [0, 0, 20, 21]  # nothing in frame 1
-    pairs, which = itam.gather(videos, boxes, 16, lag=2)
+    pairs, which = alignment.gather(videos, boxes, 16, lag=2)
     assert pairs[:4, :, 8, 8].tolist() == [[0, 20], [1, 21], [0, 30], [0, 31]]
 
 
@@ -361,9 +366,9 @@ def test_crops_and_captions_keep_together():
 def test_a_video_without_boxes_adds_no_crops(lag):
     empty, one = [np.zeros((0, 4), np.float32)] * 6, np.array([[4, 4, 20, 20]], np.float32)
     videos = [Video(n, np.zeros((6, 32, 48, 1), np.uint8), key=f"empty-{n}") for n in "ab"]
-    made, which = itam.gather(videos[:1], [empty], 16, lag=lag)
+    made, which = alignment.gather(videos[:1], [empty], 16, lag=lag)
     assert made.shape == (0, 2 if lag else 1, 16, 16) and which.shape == (0,)
-    made, which = itam.gather(videos, [empty, [one] * 6], 16, lag=lag)
+    made, which = alignment.gather(videos, [empty, [one] * 6], 16, lag=lag)
     assert len(made) == 6 - lag and which.tolist() == list(range(lag, 6))
 
 
@@ -373,11 +378,11 @@ def test_captions_of_real_boxes_go_in():
         frames[t, 20:44, 4 + 4 * t : 16 + 4 * t] = 20
     video = Video("x", frames, key="itam-walk")
     boxes = objects.propose(video)
-    captioner = text.AttributeCaptioner().fit([video], [boxes])
-    made, which = itam.gather([video], [boxes], 16)
+    captioner = captions.AttributeCaptioner().fit([video], [boxes])
+    made, which = alignment.gather([video], [boxes], 16)
     said = captioner.captions(video, boxes)[which][:, 1:]
     config = replace(TINY, train=TrainConfig(epochs=1, batch_size=4))
-    net, history = itam.fit([video], made, said, config, "cpu", progress=False)
+    net, history = alignment.fit([video], made, said, config, "cpu", progress=False)
     assert np.isfinite(history.terms["total"]).all() and said.shape[1] == 3
     assert net.features(made).shape == (len(made), 24)
 
@@ -385,8 +390,8 @@ def test_captions_of_real_boxes_go_in():
 def test_mistakes_are_explained():
     made, said = bright_and_dark(8)
     with pytest.raises(VadError, match="8 crops with 7 rows"):
-        itam.fit([video_of("a")], made, said[:7], TINY, "cpu", SAID, progress=False)
+        alignment.fit([video_of("a")], made, said[:7], TINY, "cpu", SAID, progress=False)
     with pytest.raises(VadError, match="16x16 for a config of size 32"):
-        itam.fit([video_of("a")], made, said, replace(TINY, size=32), "cpu", SAID)
+        alignment.fit([video_of("a")], made, said, replace(TINY, size=32), "cpu", SAID)
     with pytest.raises(VadError, match="'someone' has no number"):
         ITAM(TINY, SAID).sentences(["someone is there"])

@@ -8,31 +8,27 @@ import numpy as np
 import pytest
 import torch
 
-from vadlib import metrics
-from vadlib.data.features import Bag
+from vadlib import measure
+from vadlib.data.bags import Bag
 from vadlib.errors import VadError
-from vadlib.models import detector, la_net
-from vadlib.models.la_net import (
-    LANet,
-    LANetConfig,
-    LANetModule,
-    Output,
-    Pairs,
+from vadlib.lab.experiment import TrainConfig
+from vadlib.papers import detector
+from vadlib.papers.la_net import network
+from vadlib.papers.la_net.config import LANetConfig
+from vadlib.papers.la_net.detector import LANet, Pairs, statistics
+from vadlib.papers.la_net.losses import (
     alignment_loss,
-    attend,
     energy,
     feature_dynamics,
     k_of,
-    location_prior,
     losses,
     mil_loss,
     ranking_loss,
     score_dynamics,
-    statistics,
     sultani_loss,
     top_k,
 )
-from vadlib.train import TrainConfig
+from vadlib.papers.la_net.network import LANetModule, Output, attend, location_prior
 
 D = 12
 SMALL = {"features": D, "width": 8, "heads": 2, "widths": (16, 6), "causal_kernel": 3}
@@ -205,7 +201,7 @@ def test_a_normalised_sum_goes_into_the_perceptron():
 def test_long_bags_are_attended_to_in_blocks(monkeypatch):
     net, (x, mask) = small(), batch()
     whole = net.attention(x, mask)
-    monkeypatch.setattr(la_net, "BLOCK", 7)
+    monkeypatch.setattr(network, "BLOCK", 7)
     torch.testing.assert_close(net.attention(x, mask), whole)
 
 
@@ -555,7 +551,7 @@ def test_a_toy_is_learned_down_to_the_snippet(trained, name):
     model, history = trained[name]
     assert np.mean(history.terms["total"][-5:]) < 0.6 * np.mean(history.terms["total"][:5])
     tests = [bag("new", 1, 24, seed=99), *some_bags()[1::2]]
-    aucs = [metrics.frame_auc(model.score(b).frame, b.labels) for b in tests]
+    aucs = [measure.frame_auc(model.score(b).frame, b.labels) for b in tests]
     assert min(aucs) > 0.8 and np.mean(aucs) > 0.9
     calm = [model.score(bag(f"calm {i}", 0, 24, seed=90 + i)).frame.mean() for i in range(4)]
     assert np.mean(calm) < 0.3 * np.mean([model.score(b).frame.max() for b in tests])

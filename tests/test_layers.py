@@ -8,7 +8,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from vadlib.errors import VadError
-from vadlib.layers import Dropout, Memory, entropy, selected, shrink, similarities
+from vadlib.papers.layers.dropout import Dropout
+from vadlib.papers.layers.memory import Memory, entropy, selected, shrink, similarities
 
 torch.manual_seed(0)
 Z = torch.randn(2, 16, 3, 4)

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from vadlib.errors import VadError
-from vadlib.layers import LegendreMemory, discretise, hippo_legt, legendre, spectral_radius
+from vadlib.papers.layers.legendre import (
+    LegendreMemory,
+    discretise,
+    hippo_legt,
+    legendre,
+    spectral_radius,
+)
 
 THETA = 5.0
 

@@ -8,19 +8,18 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vadlib import objects
+from vadlib import papers
 from vadlib.data.base import Video
 from vadlib.errors import VadError
-from vadlib.layers import legendre
-from vadlib.models import detector, itam
-from vadlib.models import local_patterns as lp
-from vadlib.train import TrainConfig
+from vadlib.lab.experiment import TrainConfig
+from vadlib.papers.layers.legendre import legendre
+from vadlib.papers.local_patterns import alignment, detector, dynamics, sight, words
+from vadlib.papers.local_patterns.config import ITAMConfig, LocalPatternsConfig
+from vadlib.see import objects
 
 QUICK = TrainConfig(epochs=2, batch_size=16, lr=1e-3)
-TINY = lp.LocalPatternsConfig(
-    itam=itam.ITAMConfig(
-        size=16, grid=2, visual=16, queries=2, width=16, embed=8, heads=2, train=QUICK
-    ),
+TINY = LocalPatternsConfig(
+    itam=ITAMConfig(size=16, grid=2, visual=16, queries=2, width=16, embed=8, heads=2, train=QUICK),
     lag=0,
     smooth=1,
     crops=64,
@@ -69,7 +68,7 @@ def by_hand(smm, v):
 @pytest.mark.parametrize("channels", [3, None])
 def test_the_state_machine_is_its_equations(channels):
     torch.manual_seed(0)
-    smm = lp.SMM(6, length=5, order=4, channels=channels)
+    smm = dynamics.SMM(6, length=5, order=4, channels=channels)
     smm.C.data += 0.1 * torch.randn(4, 4)
     v = torch.randn(7, 5, 6)
     assert smm(v).shape == (7, 6)
@@ -77,13 +76,13 @@ def test_the_state_machine_is_its_equations(channels):
 
 
 def test_what_is_ahead_is_one_step_outside_the_window():
-    smm = lp.SMM(6, length=5, order=4)
+    smm = dynamics.SMM(6, length=5, order=4)
     expected = legendre(4, torch.tensor(1.2, dtype=torch.float64)).float()
     torch.testing.assert_close(smm.ahead, expected)
 
 
 def test_the_printed_state_machine_has_as_many_parameters_as_its_sizes_say():
-    smm = lp.SMM(8192, length=5, order=64, channels=None)
+    smm = dynamics.SMM(8192, length=5, order=64, channels=None)
     assert sum(p.numel() for p in smm.parameters()) == 8192 * 64 + 64 + 64 * 8192 + 8192 + 64 * 64
     assert sum(p.numel() for p in smm.parameters()) == 1_060_928
 
@@ -91,7 +90,7 @@ def test_the_printed_state_machine_has_as_many_parameters_as_its_sizes_say():
 def test_the_printed_sum_leaves_one_number_of_all_features():
     """Two inputs whose encodings have the same sum are the same to it, and not to the default."""
     torch.manual_seed(0)
-    paper, ours = lp.SMM(6, channels=None), lp.SMM(6, channels=5)
+    paper, ours = dynamics.SMM(6, channels=None), dynamics.SMM(6, channels=5)
     weights = paper.encode.weight.detach().sum(0)
     blind = torch.randn(1, 5, 6)
     blind -= (blind @ weights)[..., None] * weights / weights.square().sum()
@@ -102,8 +101,8 @@ def test_the_printed_sum_leaves_one_number_of_all_features():
 
 def test_simple_predictors_by_hand():
     v = torch.tensor([[[1.0], [2.0], [4.0], [7.0], [11.0]]])
-    assert lp.Last()(v).tolist() == [[11.0]]
-    assert lp.Linear()(v).tolist() == [[15.0]]
+    assert dynamics.Last()(v).tolist() == [[11.0]]
+    assert dynamics.Linear()(v).tolist() == [[15.0]]
 
 
 def test_a_state_machine_learns_what_a_line_does():
@@ -111,21 +110,21 @@ def test_a_state_machine_learns_what_a_line_does():
     torch.manual_seed(0)
     start, step = torch.randn(256, 1, 6), torch.randn(256, 1, 6)
     v = start + step * torch.arange(6.0)[None, :, None]
-    smm = lp.SMM(6, channels=12)
+    smm = dynamics.SMM(6, channels=12)
     optimizer = torch.optim.Adam(smm.parameters(), lr=0.02)
     for _ in range(400):
         loss = (smm(v[:, :-1]) - v[:, -1]).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert loss < 0.05 * (lp.Last()(v[:, :-1]) - v[:, -1]).square().mean()
+    assert loss < 0.05 * (dynamics.Last()(v[:, :-1]) - v[:, -1]).square().mean()
 
 
 # ---------------------------------------------------------------------------------------- pieces
 
 
 def test_a_box_s_error_is_the_mean_square_of_the_last_moment():
-    net = lp.LocalPatternsNet(replace(TINY, predictor="last", error="mse"))
+    net = detector.LocalPatternsNet(replace(TINY, predictor="last", error="mse"))
     v = torch.zeros(2, 6, 4)
     v[1, 4], v[1, 5] = 1.0, torch.tensor([1.0, 2.0, 3.0, 1.0])
     assert net.error(v).tolist() == [0.0, pytest.approx(5 / 4)]
@@ -135,19 +134,19 @@ def test_whitened_residues_are_alike_in_all_directions():
     torch.manual_seed(0)
     mix = torch.tensor([[3.0, 0.0], [2.0, 0.1]])
     r = torch.randn(20_000, 2) @ mix
-    white = lp.whitening(r, 0.0)
+    white = dynamics.whitening(r, 0.0)
     torch.testing.assert_close(white, white.T)
     second = (r @ white).T @ (r @ white) / len(r)
     torch.testing.assert_close(second, torch.eye(2), rtol=0, atol=1e-3)
-    unit = lp.whitening(torch.eye(2) * 2**0.5, 0.5)  # variances 1, 1, and half their mean
+    unit = dynamics.whitening(torch.eye(2) * 2**0.5, 0.5)  # variances 1, 1, and half their mean
     torch.testing.assert_close(unit, torch.eye(2) / 1.5**0.5)
 
 
 def test_a_direction_that_never_varied_counts_more_than_one_that_always_does(videos):
-    net = lp.LocalPatternsNet(replace(TINY, predictor="last"))
+    net = detector.LocalPatternsNet(replace(TINY, predictor="last"))
     r = torch.zeros(100, TINY.width)
     r[:, 0] = torch.linspace(-1, 1, 100)
-    net.whiten.copy_(lp.whitening(r, 0.1))
+    net.whiten.copy_(dynamics.whitening(r, 0.1))
     v = torch.zeros(2, 6, TINY.width)
     v[0, 5, 0], v[1, 5, 1] = 0.5, 0.5
     usual, unheard_of = net.error(v)
@@ -157,64 +156,66 @@ def test_a_direction_that_never_varied_counts_more_than_one_that_always_does(vid
 def test_a_residual_state_machine_begins_as_the_last_value():
     torch.manual_seed(0)
     v = torch.randn(7, 5, 6)
-    smm = lp.SMM(6, channels=3, residual=True)
+    smm = dynamics.SMM(6, channels=3, residual=True)
     torch.testing.assert_close(smm(v), v[:, -1], rtol=0, atol=0.02)
-    plain = lp.SMM(6, channels=3)
+    plain = dynamics.SMM(6, channels=3)
     plain.load_state_dict(smm.state_dict())
     torch.testing.assert_close(plain(v) + v[:, -1], smm(v))
 
 
 def test_pixels_take_the_largest_value_over_them():
     boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [-2, 3, 1, 9]], np.float32)
-    heat = lp.paint(boxes, np.array([2.0, 1.0, 3.0]), (3, 4))
+    heat = detector.paint(boxes, np.array([2.0, 1.0, 3.0]), (3, 4))
     np.testing.assert_array_equal(heat, [[2, 2, 0, 3], [2, 2, 1, 0], [0, 1, 1, 0]])
 
 
 def test_spread_is_even_and_ends_at_both_ends():
-    assert lp.spread(11, 3).tolist() == [0, 5, 10]
-    assert lp.spread(3, 10).tolist() == [0, 1, 2]
-    assert lp.spread(0, 10).tolist() == []
+    assert sight.spread(11, 3).tolist() == [0, 5, 10]
+    assert sight.spread(3, 10).tolist() == [0, 1, 2]
+    assert sight.spread(0, 10).tolist() == []
 
 
 def test_a_window_that_tubes_share_is_looked_at_once_and_every_tube_sees_its_own(cache, videos):
-    model = detector("local-patterns", config=replace(TINY, features="random"), device="cpu")
+    model = papers.detector("local-patterns", config=replace(TINY, features="random"), device="cpu")
     tubes = model.tubes(videos[0])
-    sight = lp.Sight(tubes)
-    assert len(sight.windows) < 6 * len(tubes)
-    seen = model.seen(sight).float()
+    look = sight.Sight(tubes)
+    assert len(look.windows) < 6 * len(tubes)
+    seen = model.seen(look).float()
     crops = torch.from_numpy(tubes.crops(np.arange(len(tubes)), 16))
     eyes = model.net.extractors[0].eval()
     with torch.no_grad():
-        direct = eyes(itam.to_input(crops.flatten(0, 1), TINY.branch)).unflatten(0, crops.shape[:2])
+        direct = eyes(words.to_input(crops.flatten(0, 1), TINY.branch)).unflatten(
+            0, crops.shape[:2]
+        )
     torch.testing.assert_close(seen, direct, rtol=0, atol=2e-3)  # kept in 16 bits
 
 
 def test_a_branch_is_shown_what_its_config_says_and_captions_stay_with_their_boxes(cache, videos):
     """With a lag, a box of frame t is its window in t - lag and in t; the first boxes have none."""
     config = replace(TINY, features="random", lag=3, crops=10_000)
-    model = detector("local-patterns", config=config, device="cpu")
+    model = papers.detector("local-patterns", config=config, device="cpu")
     boxes = [model.windows(v) for v in videos]
     crops, which = model.crops(videos, boxes)
-    made, rows = itam.gather(videos, boxes, 16, lag=3)
+    made, rows = alignment.gather(videos, boxes, 16, lag=3)
     np.testing.assert_array_equal(crops, made)
     np.testing.assert_array_equal(which, rows)
     assert crops.shape[1] == 2 and len(which) < sum(len(b) for v in boxes for b in v)
     tubes = model.tubes(videos[0])
     assert tubes.length == 6 and tubes.frame.min() == 5 + 3
-    seen, eyes = model.seen(lp.Sight(tubes)).float(), model.net.extractors[0].eval()
+    seen, eyes = model.seen(sight.Sight(tubes)).float(), model.net.extractors[0].eval()
     for moment in range(6):  # each of a tube's moments is two images of the tube's window
         frame = tubes.frame - 5 + moment
         pair = [objects.Tubes(videos[0], frame - b, tubes.box, 1) for b in (3, 0)]
         pair = np.concatenate([p.crops(np.arange(len(p)), 16)[:, 0] for p in pair], 1)
         with torch.no_grad():
-            direct = eyes(itam.to_input(torch.from_numpy(pair), config.branch))
+            direct = eyes(words.to_input(torch.from_numpy(pair), config.branch))
         torch.testing.assert_close(seen[:, moment], direct, rtol=0, atol=2e-3)
 
 
 def test_features_of_other_weights_are_other_features(cache, videos):
     seeds = [replace(TINY, features="random", train=replace(QUICK, seed=s)) for s in (0, 1)]
-    models = [detector("local-patterns", config=c, device="cpu") for c in seeds]
-    a, b = (m.seen(lp.Sight(m.tubes(videos[0]))) for m in models)
+    models = [papers.detector("local-patterns", config=c, device="cpu") for c in seeds]
+    a, b = (m.seen(sight.Sight(m.tubes(videos[0]))) for m in models)
     assert (a - b).abs().max() > 0.05
 
 
@@ -222,7 +223,7 @@ def test_features_of_other_weights_are_other_features(cache, videos):
 
 
 def fitted(videos, **changes):
-    model = detector("local-patterns", config=replace(TINY, **changes), device="cpu")
+    model = papers.detector("local-patterns", config=replace(TINY, **changes), device="cpu")
     return model, model.fit(videos, progress=False)
 
 
@@ -255,10 +256,10 @@ def test_errors_are_averaged_over_a_thing_s_own_past():
     """By hand: thing 7 is there in frames 3, 4, 6; thing 8 in 4 and 5; three frames count."""
     frame, thing = np.array([3, 4, 4, 5, 6]), np.array([7, 7, 8, 8, 7])
     error = np.array([1.0, 3.0, 10.0, 20.0, 8.0])
-    np.testing.assert_array_equal(lp.average(error, frame, thing, 1), error)
-    np.testing.assert_array_equal(lp.average(error, frame, thing, 3), [1, 2, 10, 15, 5.5])
-    np.testing.assert_array_equal(lp.average(error, frame, thing, 4), [1, 2, 10, 15, 4])
-    assert lp.average(error[:0], frame[:0], thing[:0], 3).shape == (0,)
+    np.testing.assert_array_equal(detector.average(error, frame, thing, 1), error)
+    np.testing.assert_array_equal(detector.average(error, frame, thing, 3), [1, 2, 10, 15, 5.5])
+    np.testing.assert_array_equal(detector.average(error, frame, thing, 4), [1, 2, 10, 15, 4])
+    assert detector.average(error[:0], frame[:0], thing[:0], 3).shape == (0,)
 
 
 def test_the_detector_averages_along_its_tracks(videos):
@@ -314,7 +315,7 @@ def test_velocity_is_the_speed_of_the_fastest_box(videos):
     tubes, single = model.box_errors(moving)
     model.config = replace(model.config, smooth=3)
     things = np.concatenate(objects.track(model.windows(moving))[5:])
-    expected = lp.average(single, tubes.frame, things, 3)
+    expected = detector.average(single, tubes.frame, things, 3)
     assert np.abs(expected - single).max() > 0  # speeds are averaged along tracks as errors are
     np.testing.assert_array_equal(model.box_errors(moving)[1], expected)
 
@@ -322,18 +323,18 @@ def test_velocity_is_the_speed_of_the_fastest_box(videos):
 @pytest.mark.parametrize("features", ["both", "branch1", "branch2", "random"])
 def test_a_checkpoint_gives_the_same_scores(videos, features):
     model, _ = fitted(videos, features=features)
-    other = detector("local-patterns", config=replace(TINY, features=features), device="cpu")
+    other = papers.detector("local-patterns", config=replace(TINY, features=features), device="cpu")
     other.load_state(model.state())
     a, b = model.score(videos[0]).frame, other.score(videos[0]).frame
     np.testing.assert_array_equal(a, b)
-    assert other.config == lp.LocalPatternsConfig(
+    assert other.config == LocalPatternsConfig(
         **(model.state()["config"] | {"train": TrainConfig(**model.state()["config"]["train"])})
     )
 
 
 def test_branches_are_trained_once_for_all_rows_and_alone_for_each_seed(videos, monkeypatch):
-    trained, fit = [], lp.fit_branch
-    monkeypatch.setattr(lp, "fit_branch", lambda *a, **k: trained.append(1) or fit(*a, **k))
+    trained, fit = [], detector.fit_branch
+    monkeypatch.setattr(detector, "fit_branch", lambda *a, **k: trained.append(1) or fit(*a, **k))
     _, first = fitted(videos, features="branch1", predictor="last")
     assert len(trained) == 1
     _, again = fitted(videos, features="both", predictor="linear")
@@ -346,10 +347,14 @@ def test_branches_are_trained_once_for_all_rows_and_alone_for_each_seed(videos, 
 def test_training_that_was_cut_short_goes_on_to_the_same_end(videos, tmp_path, monkeypatch):
     whole, _ = fitted(videos, features="branch1")
     monkeypatch.setenv("VADLIB_CACHE", str(tmp_path / "other"))
-    model = detector("local-patterns", config=replace(TINY, features="branch1"), device="cpu")
+    model = papers.detector(
+        "local-patterns", config=replace(TINY, features="branch1"), device="cpu"
+    )
     model.fit(videos, folder=tmp_path / "run", stop_after=2, progress=False)
     assert (tmp_path / "run" / "branch1" / "last.ckpt").exists()
-    again = detector("local-patterns", config=replace(TINY, features="branch1"), device="cpu")
+    again = papers.detector(
+        "local-patterns", config=replace(TINY, features="branch1"), device="cpu"
+    )
     (tmp_path / "run" / "last.ckpt").unlink()  # what the cut branch led to is no state machine
     again.fit(videos, folder=tmp_path / "run", progress=False)
     for a, b in zip(whole.net.parameters(), again.net.parameters(), strict=True):
@@ -376,13 +381,13 @@ def test_efficientnet_takes_itam_s_place_and_stays_out_of_the_checkpoint(videos)
         eyes = model.net.extractors[0]
         torch.testing.assert_close(eyes(crops), eyes(crops[:, 3:]))  # the newer image alone
     assert not any(k.startswith("extractors.") for k in model.state()["net"])
-    other = detector("local-patterns", config=model.config, device="cpu")
+    other = papers.detector("local-patterns", config=model.config, device="cpu")
     other.load_state(model.state())
     np.testing.assert_array_equal(model.score(videos[0]).frame, other.score(videos[0]).frame)
 
 
 def test_boxes_are_looked_at_larger_than_they_are_painted(videos):
-    model = detector("local-patterns", config=TINY, device="cpu")
+    model = papers.detector("local-patterns", config=TINY, device="cpu")
     for tight, seen in zip(model.tight(videos[0]), model.windows(videos[0]), strict=True):
         assert len(tight) == len(seen)
         inside = np.minimum(tight[:, 2:], seen[:, 2:]) - np.maximum(tight[:, :2], seen[:, :2])
@@ -395,9 +400,9 @@ def test_boxes_are_looked_at_larger_than_they_are_painted(videos):
 
 def test_senseless_configs_are_refused():
     with pytest.raises(VadError, match="unknown features 'smell'.*branch1"):
-        lp.LocalPatternsConfig(features="smell")
+        LocalPatternsConfig(features="smell")
     with pytest.raises(VadError, match="unknown predictor"):
-        lp.LocalPatternsConfig(predictor="oracle")
+        LocalPatternsConfig(predictor="oracle")
     with pytest.raises(VadError, match="unknown rule"):
-        lp.LocalPatternsNet(replace(TINY, rule="rk4"))
-    assert lp.LocalPatternsConfig(**asdict(TINY) | {"train": QUICK}) == TINY
+        detector.LocalPatternsNet(replace(TINY, rule="rk4"))
+    assert LocalPatternsConfig(**asdict(TINY) | {"train": QUICK}) == TINY

@@ -6,24 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from vadlib import motion
 from vadlib.data.base import Video
 from vadlib.errors import VadError
-from vadlib.models import detector
-from vadlib.models.maam import (
-    MAAM,
-    PAPER_PSI,
-    MAAMConfig,
-    MAAMNet,
-    Output,
-    fuse,
-    latent_loss,
-    loss_psi,
-    losses,
-    to_input,
-)
-from vadlib.score import pool, pscd
-from vadlib.train import TrainConfig
+from vadlib.lab.experiment import TrainConfig
+from vadlib.measure.score import pool, pscd
+from vadlib.papers import detector
+from vadlib.papers.layers.inputs import to_input
+from vadlib.papers.maam.config import MAAMConfig
+from vadlib.papers.maam.detector import MAAM, PAPER_PSI, fuse, loss_psi
+from vadlib.papers.maam.network import MAAMNet, Output, latent_loss, losses
+from vadlib.see import motion
 
 SMALL = MAAMConfig(
     width=4, items=20, patch=(8, 6), train=TrainConfig(epochs=1, batch_size=4, lr=2e-3)

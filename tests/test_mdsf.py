@@ -10,26 +10,22 @@ from conftest import moving_square, odd_squares
 
 from vadlib.data.base import Video
 from vadlib.errors import VadError
-from vadlib.models import detector
-from vadlib.models.mdsf import (
-    MDSF,
+from vadlib.lab.experiment import TrainConfig
+from vadlib.measure.score import pscd
+from vadlib.papers import detector
+from vadlib.papers.layers.inputs import to_input
+from vadlib.papers.mdsf.config import MDSFConfig
+from vadlib.papers.mdsf.detector import MDSF, crop_and_flip
+from vadlib.papers.mdsf.network import (
     ChannelGate,
     Fusion,
-    MDSFConfig,
     MDSFNet,
-    crop_and_flip,
-    ellipses,
-    gate_loss,
     heat,
     hide,
-    paste,
-    pseudo_anomalies,
     student_loss,
     teacher_loss,
-    to_input,
 )
-from vadlib.score import pscd
-from vadlib.train import TrainConfig
+from vadlib.papers.mdsf.pseudo import ellipses, gate_loss, paste, pseudo_anomalies
 
 SMALL = MDSFConfig(
     widths=(4, 8, 12),
@@ -320,7 +316,7 @@ def test_speed_ups_show_things_twice_as_fast(monkeypatch):
     def everywhere(b, size, device):
         return torch.ones(b, 1, *size, dtype=torch.bool)
 
-    monkeypatch.setattr("vadlib.models.mdsf.ellipses", everywhere)
+    monkeypatch.setattr("vadlib.papers.mdsf.pseudo.ellipses", everywhere)
     clip, normal, fast = clip_of(2), 0, 0
     for seed in range(10):
         torch.manual_seed(seed)

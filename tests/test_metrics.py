@@ -8,9 +8,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.ndimage import label as components
 from sklearn.metrics import auc, average_precision_score, roc_auc_score, roc_curve
 
-from vadlib import metrics
+from vadlib import measure
 from vadlib.errors import VadError
-from vadlib.metrics import frame_auc, pixel_auc, rbdc, tbdc
+from vadlib.measure import frame_auc, pixel_auc, rbdc, tbdc
 
 # The test videos of UCSD Ped2: frames in each, and its abnormal interval (first, last), from 1.
 LENGTHS = (180, 180, 150, 180, 150, 180, 180, 180, 120, 150, 180, 180)
@@ -65,15 +65,15 @@ def test_micro_pools_the_videos_and_macro_averages_them(case, data):
 @given(series())
 def test_roc_eer_and_average_precision_are_scikit_learns(case):
     scores, labels = case
-    fpr, tpr, thresholds = metrics.roc_points(scores, labels)
+    fpr, tpr, thresholds = measure.roc_points(scores, labels)
     theirs = roc_curve(labels, scores, drop_intermediate=False)
     for ours, other in zip((fpr, tpr, thresholds), theirs, strict=True):
         np.testing.assert_allclose(ours, other)
     assert auc(fpr, tpr) == pytest.approx(frame_auc(scores, labels), abs=1e-12)
-    rate = metrics.eer(scores, labels)
+    rate = measure.eer(scores, labels)
     assert np.interp(rate, fpr, tpr) >= 1 - rate - 1e-9  # the curve reaches the diagonal there
     theirs = average_precision_score(labels, scores)
-    assert metrics.average_precision(scores, labels) == pytest.approx(theirs, abs=1e-12)
+    assert measure.average_precision(scores, labels) == pytest.approx(theirs, abs=1e-12)
 
 
 @given(series())
@@ -99,18 +99,18 @@ def test_auc_by_hand():
 def test_eer_by_hand():
     # normal .1 .4, abnormal .35 .8. Thresholds .8: FPR 0, TPR 1/2; .4: FPR 1/2, TPR 1/2.
     # There FPR = 1 - TPR = 1/2.
-    assert metrics.eer([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]) == 0.5
+    assert measure.eer([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]) == 0.5
     # normal 1 2 4 6, abnormal 3 5 7. Points (FPR, TPR): 7 (0, 1/3), 6 (1/4, 1/3), 5 (1/4, 2/3),
     # 4 (1/2, 2/3). FPR + TPR - 1 is -1/12 at the third and 1/6 at the fourth: zero one third of
     # the way along, at FPR 1/4 + 1/4 * 1/3 = 1/3.
-    assert metrics.eer([1, 2, 4, 6, 3, 5, 7], [0, 0, 0, 0, 1, 1, 1]) == pytest.approx(1 / 3)
-    assert metrics.eer([1, 2], [0, 1]) == 0 and metrics.eer([2, 1], [0, 1]) == 1
+    assert measure.eer([1, 2, 4, 6, 3, 5, 7], [0, 0, 0, 0, 1, 1, 1]) == pytest.approx(1 / 3)
+    assert measure.eer([1, 2], [0, 1]) == 0 and measure.eer([2, 1], [0, 1]) == 1
 
 
 def test_average_precision_by_hand():
     # Ranked 1 0 1: precision 1 at recall 1/2, then 2/3 at recall 1. 1/2 * 1 + 1/2 * 2/3 = 5/6.
-    assert metrics.average_precision([3, 2, 1], [1, 0, 1]) == pytest.approx(5 / 6)
-    assert metrics.average_precision([1, 1, 1, 1], [1, 1, 1, 0]) == 0.75  # ties: the base rate
+    assert measure.average_precision([3, 2, 1], [1, 0, 1]) == pytest.approx(5 / 6)
+    assert measure.average_precision([1, 1, 1, 1], [1, 1, 1, 0]) == 0.75  # ties: the base rate
 
 
 def test_padding_by_hand():
@@ -268,8 +268,8 @@ def brute_force(heat, tables, alpha, beta):
 @given(maps(), st.sampled_from([0.1, 0.4]), st.sampled_from([0.1, 0.5]))
 def test_rbdc_and_tbdc_are_the_brute_force(case, alpha, beta):
     heat, masks = case
-    tables = [metrics.mask_tracks(m) for m in masks]
-    found = metrics.detections(heat, masks, alpha=alpha, beta=beta)
+    tables = [measure.mask_tracks(m) for m in masks]
+    found = measure.detections(heat, masks, alpha=alpha, beta=beta)
     assert (found.rbdc, found.tbdc) == pytest.approx(brute_force(heat, tables, alpha, beta))
     assert rbdc(heat, masks, tables, beta=beta) == found.rbdc
     assert tbdc(heat, masks, alpha=alpha, beta=beta) == found.tbdc
@@ -284,7 +284,7 @@ def test_an_island_in_a_hole_is_a_region_and_the_hole_is_not():
     # overlaps the one true pixel with IoU 1/49. Rate 1 at one false positive per frame: the curve
     # goes from (0, 0) to (1, 1), area 1/2. Without small regions nothing is found.
     assert rbdc([heat], [mask]) == 0.5
-    assert metrics.detections([heat], [mask], min_area=2).regions[0] == 0
+    assert measure.detections([heat], [mask], min_area=2).regions[0] == 0
 
 
 def test_region_and_track_rates_by_hand():
@@ -296,7 +296,7 @@ def test_region_and_track_rates_by_hand():
     heat[2:, 2:4, 2:4] = 1  # threshold 1: 3 of 4 regions
     # Threshold 0: every frame is one region of 64 pixels, IoU 4/64 < 0.1: 4 false positives in 4
     # frames, no more than one a frame.
-    found = metrics.detections([heat], [mask])
+    found = measure.detections([heat], [mask])
     np.testing.assert_allclose(found.threshold, [3, 2, 1, 0])
     np.testing.assert_allclose(found.false_positives, [0, 0.25, 0.25, 1])
     np.testing.assert_allclose(found.regions, [0.25, 0.25, 0.75, 0])
@@ -312,7 +312,7 @@ def test_mask_tracks_follow_what_overlaps():
     mask[0, 1:3, 1:3] = mask[1, 1:3, 2:4] = mask[2, 2:4, 3:5] = True  # walks on by overlapping
     mask[3, 4:6, 0:2] = True  # elsewhere: another track
     mask[1, 5, 9] = mask[2, 5, 8] = True  # diagonal steps share no pixel: two tracks
-    table = metrics.mask_tracks(mask)
+    table = measure.mask_tracks(mask)
     assert [tuple(r) for r in table if r[1] == table[0, 1]] == [
         (0, table[0, 1], 1, 1, 3, 3),
         (1, table[0, 1], 2, 1, 4, 3),
@@ -326,20 +326,20 @@ def test_box_tracks_keep_identities():
     boxes[0, 0], boxes[2, 0], boxes[1, 1] = (0, 0, 2, 2), (4, 0, 6, 2), (1, 1, 3, 4)
     abnormal = np.array([[True, False], [True, True], [True, False]])
     # Object 0 is abnormal throughout and out of sight in frame 1; object 1 in frame 1 alone.
-    assert metrics.box_tracks(boxes, abnormal).tolist() == [
+    assert measure.box_tracks(boxes, abnormal).tolist() == [
         [0, 0, 0, 0, 2, 2],
         [1, 1, 1, 1, 3, 4],
         [2, 0, 4, 0, 6, 2],
     ]
     with pytest.raises(VadError, match="shape"):
-        metrics.box_tracks(boxes, abnormal.T)
+        measure.box_tracks(boxes, abnormal.T)
 
 
 def test_a_region_that_splits_hands_its_track_to_the_larger_part():
     mask = np.zeros((2, 3, 9), bool)
     mask[0, 1, :] = True
     mask[1, 1, :2], mask[1, 1, 4:] = True, True
-    frame, track, x0 = metrics.mask_tracks(mask).T[:3]
+    frame, track, x0 = measure.mask_tracks(mask).T[:3]
     owner = dict(zip(zip(frame, x0, strict=True), track, strict=True))
     assert owner[1, 4] == owner[0, 0] != owner[1, 0]
 
@@ -359,7 +359,7 @@ def test_thresholds_are_enough_on_smooth_maps():
     mask = np.zeros(heat.shape, bool)
     mask[20:, 20:40, 30:50] = True
     heat[mask] += 0.5
-    few, many = (metrics.detections([heat], [mask], thresholds=n) for n in (100, 1000))
+    few, many = (measure.detections([heat], [mask], thresholds=n) for n in (100, 1000))
     assert len(few.threshold) < len(many.threshold)
     assert few.rbdc == pytest.approx(many.rbdc, abs=0.02)
 
@@ -369,7 +369,7 @@ def test_thresholds_are_enough_on_smooth_maps():
 
 def test_bootstrap_draws_videos_with_replacement():
     # Two videos whose means are 0 and 1: a draw of two gives 0, 1/2, 1 with chances 1/4, 1/2, 1/4.
-    found = metrics.bootstrap(lambda s, _: np.mean(s), [[0.0], [1.0]], [[0], [1]], draws=4000)
+    found = measure.bootstrap(lambda s, _: np.mean(s), [[0.0], [1.0]], [[0], [1]], draws=4000)
     assert found.value == 0.5 and (found.low, found.high) == (0, 1)
     shares = [np.mean(found.draws == v) for v in (0, 0.5, 1)]
     np.testing.assert_allclose(shares, [0.25, 0.5, 0.25], atol=0.03)
@@ -378,10 +378,10 @@ def test_bootstrap_draws_videos_with_replacement():
 def test_bootstrap_is_deterministic_and_draws_again_where_one_class_is_missing():
     rng, labels = np.random.default_rng(1), [[0, 0], [1, 1], [0, 1]]
     scores = [rng.random(2) for _ in labels]
-    first, second = (metrics.bootstrap(frame_auc, scores, labels, draws=50) for _ in range(2))
+    first, second = (measure.bootstrap(frame_auc, scores, labels, draws=50) for _ in range(2))
     assert len(first.draws) == 50 and np.isfinite(first.draws).all()
     np.testing.assert_array_equal(first.draws, second.draws)
-    other = metrics.bootstrap(frame_auc, scores, labels, draws=50, seed=1)
+    other = measure.bootstrap(frame_auc, scores, labels, draws=50, seed=1)
     assert not np.array_equal(first.draws, other.draws)
 
 
@@ -389,20 +389,20 @@ def test_paired_bootstrap_sees_a_small_steady_gain_that_the_unpaired_one_cannot(
     rng, labels = np.random.default_rng(0), ped2_labels()
     scores = [rng.normal(y + 0.8 * rng.normal(), 1.0) for y in labels]
     better = [s + 0.4 * y for s, y in zip(scores, labels, strict=True)]
-    gain = metrics.bootstrap(frame_auc, better, labels, other=scores, draws=300)
+    gain = measure.bootstrap(frame_auc, better, labels, other=scores, draws=300)
     assert gain.value == pytest.approx(frame_auc(better, labels) - frame_auc(scores, labels))
     assert 0 < gain.low < gain.value < gain.high
-    one, two = (metrics.bootstrap(frame_auc, s, labels, draws=300) for s in (scores, better))
+    one, two = (measure.bootstrap(frame_auc, s, labels, draws=300) for s in (scores, better))
     assert two.low < one.high  # their own intervals overlap
-    same = metrics.bootstrap(frame_auc, scores, labels, other=scores, draws=20)
+    same = measure.bootstrap(frame_auc, scores, labels, other=scores, draws=20)
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
 
 def test_videos_make_wider_intervals_than_frames_where_frames_are_correlated():
     rng, labels = np.random.default_rng(0), ped2_labels()
     scores = [rng.normal(y + rng.normal(), 0.3) for y in labels]
-    videos = metrics.bootstrap(frame_auc, scores, labels, draws=200)
-    frames = metrics.bootstrap(
+    videos = measure.bootstrap(frame_auc, scores, labels, draws=200)
+    frames = measure.bootstrap(
         lambda s, y: frame_auc(np.ravel(s), np.ravel(y)),
         np.concatenate(scores)[:, None],
         np.concatenate(labels)[:, None],
@@ -432,7 +432,7 @@ BAD_FRAMES = {
 
 @pytest.mark.parametrize("case", BAD_FRAMES)
 @pytest.mark.parametrize(
-    "metric", [frame_auc, metrics.eer, metrics.average_precision, metrics.roc_points]
+    "metric", [frame_auc, measure.eer, measure.average_precision, measure.roc_points]
 )
 def test_bad_frames(metric, case):
     scores, labels, said = BAD_FRAMES[case]
@@ -517,7 +517,7 @@ def test_bad_bootstrap():
         {"scores": [[0.1, 0.9], [0.2]]},
     ):
         with pytest.raises(VadError):
-            metrics.bootstrap(
+            measure.bootstrap(
                 **{"metric": frame_auc, "scores": scores, "labels": labels, **arguments}
             )
     with pytest.raises(VadError, match="both classes"):  # 12 videos, and all must be drawn
@@ -528,4 +528,4 @@ def test_bad_bootstrap():
                 raise VadError("not all", "")
             return 0.5
 
-        metrics.bootstrap(all_twelve, rows, rows, draws=2)
+        measure.bootstrap(all_twelve, rows, rows, draws=2)

@@ -6,9 +6,9 @@ import pytest
 import torch
 import torchvision
 
-from vadlib import motion
 from vadlib.data.base import Video
 from vadlib.errors import VadError
+from vadlib.see import motion, raft
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +136,7 @@ def test_raft_without_weights_says_how_to_get_them(method, monkeypatch, tmp_path
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    motion._raft_model.cache_clear()
+    raft._raft_model.cache_clear()
     with pytest.raises(VadError, match=f"weights of {method} .*unreachable.*{tmp_path}.*'dis'"):
         motion.compute(*pair(), method)
 
@@ -156,7 +156,7 @@ def test_raft_is_called_in_its_own_units(monkeypatch):
             return self.raft(a, b, num_flow_updates=2)
 
     model = Network().eval()
-    monkeypatch.setattr(motion, "_raft_model", lambda method: model)
+    monkeypatch.setattr(raft, "_raft_model", lambda method: model)
     frames = pair((50, 131), channels=3)
     flow = motion.compute(*frames, "raft_small")
     assert flow.shape == (50, 131, 2) and flow.dtype == np.float32

@@ -8,26 +8,17 @@ import torch
 import torch.nn.functional as F
 from conftest import odd_squares
 
-from vadlib import motion
 from vadlib.detector import Scores
 from vadlib.errors import VadError
-from vadlib.layers import PrototypeMemory
-from vadlib.models import detector
-from vadlib.models.msti import (
-    ASTFM,
-    MSTI,
-    ChannelAttention,
-    MSTIConfig,
-    MSTINet,
-    Output,
-    distance,
-    losses,
-    regularity,
-    share_used,
-    to_input,
-)
-from vadlib.score import regularity_to_score
-from vadlib.train import TrainConfig
+from vadlib.lab.experiment import TrainConfig
+from vadlib.measure.score import regularity_to_score
+from vadlib.papers import detector
+from vadlib.papers.layers.inputs import to_input
+from vadlib.papers.layers.memory import PrototypeMemory
+from vadlib.papers.msti.config import MSTIConfig
+from vadlib.papers.msti.detector import MSTI, distance, regularity, share_used
+from vadlib.papers.msti.network import ASTFM, ChannelAttention, MSTINet, Output, losses
+from vadlib.see import motion
 
 SMALL = MSTIConfig(
     width=2, items=4, patch=(8, 6), train=TrainConfig(epochs=1, batch_size=4, lr=2e-3)

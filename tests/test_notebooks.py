@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vadlib import pages
+from vadlib.press import pages
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torchvision.models import detection
 
-from vadlib import data, objects
+from vadlib import data, measure
 from vadlib.data.base import Video
 from vadlib.errors import VadError
-from vadlib.objects import ProposalConfig
+from vadlib.see import detect, objects
+from vadlib.see.objects import ProposalConfig
 
 TIGHT = ProposalConfig(square=False, enlarge=1.0)
 
@@ -176,11 +177,11 @@ def test_hits_are_counted_by_runs():
     masks[:, 2:6, 2:6] = True
     good, bad = np.array([[2, 2, 6, 6]], np.float32), np.zeros((0, 4), np.float32)
     boxes = [bad, bad, good, bad, bad, bad, bad]
-    assert objects.hit(boxes, masks, window=1) == (1, 7)
-    assert objects.hit(boxes, masks, window=5) == (3, 3)  # frames 0-4, 1-5, 2-6 hold frame 2
-    assert objects.hit(boxes, masks, window=3) == (3, 5)
-    assert objects.hit([bad] * 7, masks, window=9) == (0, 1)  # a short life counts as a whole
-    assert objects.hit(boxes, masks, least=1.0, window=7) == (1, 1)
+    assert measure.hit(boxes, masks, window=1) == (1, 7)
+    assert measure.hit(boxes, masks, window=5) == (3, 3)  # frames 0-4, 1-5, 2-6 hold frame 2
+    assert measure.hit(boxes, masks, window=3) == (3, 5)
+    assert measure.hit([bad] * 7, masks, window=9) == (0, 1)  # a short life counts as a whole
+    assert measure.hit(boxes, masks, least=1.0, window=7) == (1, 1)
 
 
 class Detector(torch.nn.Module):
@@ -194,30 +195,30 @@ class Detector(torch.nn.Module):
 
 def test_detections_of_a_network_take_the_same_form(monkeypatch):
     video = Video("noise", np.random.default_rng(0).integers(0, 255, (2, 64, 96, 1), np.uint8))
-    monkeypatch.setattr(objects, "_faster_rcnn", lambda weights: Detector())
-    for boxes in objects.detect(video, "x", TIGHT):
+    monkeypatch.setattr(detect, "_faster_rcnn", lambda weights: Detector())
+    for boxes in detect.detect(video, "x", TIGHT):
         np.testing.assert_array_equal(boxes, [[20, 10, 60, 30]])
         assert boxes.dtype == np.float32
-    assert [len(b) for b in objects.detect(video, "x", TIGHT, score=0.0)] == [2, 2]
-    assert [b.shape for b in objects.detect(video, "x", score=0.95)] == [(0, 4)] * 2
+    assert [len(b) for b in detect.detect(video, "x", TIGHT, score=0.0)] == [2, 2]
+    assert [b.shape for b in detect.detect(video, "x", score=0.95)] == [(0, 4)] * 2
     expected = objects.frame_boxes(np.array([[20, 10, 60, 30]]), ProposalConfig(), scale=0.5)
-    np.testing.assert_array_equal(objects.detect(video, "x")[1], expected)
+    np.testing.assert_array_equal(detect.detect(video, "x")[1], expected)
 
 
 def test_detector_weights_are_read_from_a_file(tmp_path):
     torch.manual_seed(0)
     model = detection.fasterrcnn_mobilenet_v3_large_320_fpn(weights=None, weights_backbone=None)
     torch.save(model.state_dict(), tmp_path / "rcnn.pt")
-    loaded = objects._faster_rcnn(tmp_path / "rcnn.pt").state_dict()
+    loaded = detect._faster_rcnn(tmp_path / "rcnn.pt").state_dict()
     assert all(torch.equal(loaded[k], v) for k, v in model.state_dict().items())
     video = Video("noise", np.random.default_rng(0).integers(0, 255, (1, 64, 96, 1), np.uint8))
-    assert objects.detect(video, tmp_path / "rcnn.pt")[0].shape[1] == 4  # the real one runs
+    assert detect.detect(video, tmp_path / "rcnn.pt")[0].shape[1] == 4  # the real one runs
 
 
 def test_missing_detector_weights_are_named(tmp_path):
     video = Video("empty", np.zeros((2, 32, 32, 1), np.uint8))
     with pytest.raises(VadError, match="rcnn.pt.*propose"):
-        objects.detect(video, tmp_path / "rcnn.pt")
+        detect.detect(video, tmp_path / "rcnn.pt")
 
 
 def test_most_of_plazas_cyclists_are_found():
@@ -236,6 +237,6 @@ def test_most_anomalies_of_ped2_lie_in_boxes():
     if not data.available("ped2"):
         pytest.skip("UCSD Ped2 is not on this machine")
     videos = data.load("ped2", "test", size=(128, 192))[:2]
-    found = [objects.hit(objects.propose(v, TIGHT), v.masks) for v in videos]
+    found = [measure.hit(objects.propose(v, TIGHT), v.masks) for v in videos]
     hits, total = np.sum(found, axis=0)
     assert total > 150 and hits / total > 0.9

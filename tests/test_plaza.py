@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from vadlib.data import plaza
-from vadlib.data.plaza_scene import LAYOUT, Camera
+from vadlib.data.plaza.scene import LAYOUT, Camera
 from vadlib.errors import VadError
 
 LENGTH, SIZE = 100, (64, 96)

@@ -15,8 +15,8 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
-from vadlib import pictures, plot
 from vadlib.errors import VadError
+from vadlib.show import pictures, plot
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from vadlib import pages, publish, runner
 from vadlib.errors import VadError
+from vadlib.press import pages, publish, runner
 
 ROOT = Path(__file__).parent.parent
 API = (ROOT / "book" / "api.md").read_text()
@@ -186,10 +186,8 @@ def test_addresses_are_filled_in_once_they_are_known():
 
 
 def test_stale_records_are_not_published(book, capsys, monkeypatch):
-    from vadlib import experiments
-
     found = [{"name": "old", "stale": True}, {"name": "new", "stale": False}]
-    monkeypatch.setattr(experiments, "records", lambda folder=None: found)
+    monkeypatch.setattr(publish, "records", lambda known, folder=None: found)
     assert run(book, "--strict-records", "--set", "PROFILE=standard", "--no-html") == 2
     said = capsys.readouterr().err
     assert "stale records: old" in said and "reproduce" in said
@@ -213,7 +211,7 @@ def test_make_refuses_a_misspelt_setting():
 
 
 def test_the_command_line_is_the_function():
-    command = [sys.executable, "-m", "vadlib.publish", "--set", "FOO=1"]
+    command = [sys.executable, "-m", "vadlib.press.publish", "--set", "FOO=1"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2 and "unknown parameter FOO" in done.stderr
 

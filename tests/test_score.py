@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from vadlib import score
 from vadlib.errors import VadError
+from vadlib.measure import score
 
 
 def brute_pscd(error, patch, stride):

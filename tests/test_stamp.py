@@ -2,11 +2,12 @@
 
 import itertools
 import os
+import shutil
 
 import pytest
 
-from vadlib import stamp
 from vadlib.errors import VadError
+from vadlib.lab import source, stamp
 
 CLOCK = itertools.count(1)
 FILES = {
@@ -79,19 +80,31 @@ def ours():
 def toy(tmp_path, monkeypatch):
     """A package on disk; call it with a root, and what to replace in which file, for a stamp."""
     monkeypatch.syspath_prepend(tmp_path)
+    source.top_of.cache_clear()  # every test has its own
 
-    def stamped(root="toy.model", file=None, old="", new=""):
-        for name, text in FILES.items():
+    def stamped(root="toy.model", file=None, old="", new="", files=FILES):
+        shutil.rmtree(tmp_path / "toy", ignore_errors=True)
+        for name, text in files.items():
             path = tmp_path / "toy" / name
             path.parent.mkdir(exist_ok=True, parents=True)
-            if name == file:
-                assert old in text
-                text = text.replace(old, new, 1) if old else text + new
-            path.write_text(text)
+            path.write_text(changed(text, old, new) if name == file else text)
             os.utime(path, ns=(0, next(CLOCK)))  # two versions never share a time
         return stamp.stamp([root], {})
 
     return stamped
+
+
+def changed(text, old, new):
+    assert old in text
+    return text.replace(old, new, 1) if old else text + new
+
+
+def files(*changes, **new):
+    """The package with several changes, and new modules."""
+    found = FILES | {f"{name}.py": text for name, text in new.items()}
+    for file, old, text in changes:
+        found[file] = changed(found[file], old, text)
+    return found
 
 
 CHANGES = {
@@ -154,6 +167,106 @@ def test_a_change_of_anything_else_does_not(toy, change):
     assert toy("toy.model:Model", *change) == toy("toy.model:Model")
 
 
+NORM, ROOT = "def norm(x): return root(x)\n", "def root(x): return x\n"
+PASSED_ON, IN_LAYERS = "from toy.maths.deep import norm", "from toy.maths import norm"
+SAME = {
+    "moved with what it uses": files(
+        ("maths/deep.py", NORM + ROOT, ""),
+        ("maths/__init__.py", PASSED_ON, "from toy.moved import norm"),
+        moved=NORM + ROOT,
+    ),
+    "moved away from what it uses": files(
+        ("maths/deep.py", NORM, ""),
+        ("layers.py", IN_LAYERS, "from toy.moved import norm"),
+        ("maths/__init__.py", PASSED_ON, ""),
+        moved=f"from toy.maths.deep import root\n{NORM}",
+    ),
+    "what it uses moved away": files(
+        ("maths/deep.py", ROOT, "from toy import moved\n"),
+        ("maths/deep.py", "return root(x)", "return moved.root(x)"),
+        moved=ROOT,
+    ),
+    "moved to where it is used": files(
+        ("layers.py", IN_LAYERS + "\n", NORM + ROOT),
+        ("maths/deep.py", NORM + ROOT, ""),
+        ("maths/__init__.py", PASSED_ON, ""),
+    ),
+    "a class and its constant moved": files(
+        ("layers.py", "EPS = 1\n", "from toy.names import EPS\n"),
+        ("layers.py", "class Base: pass\n", ""),
+        ("names.py", "", "EPS = 1\n"),
+        ("model.py", "import Base, Memory", "import Memory"),
+        ("model.py", "SCALE = 3", "from toy.moved import Base\nSCALE = 3"),
+        moved="class Base: pass\n",
+    ),
+    "a module's place": files(
+        ("model.py", "from toy.layers import", "from toy.moved import"),
+        moved=FILES["layers.py"],
+    ),
+    "another alias of a name": files(
+        ("layers.py", IN_LAYERS, "from toy.maths import norm as length"),
+        ("layers.py", "norm(self)", "length(self)"),
+    ),
+    "another alias of a class": files(
+        ("model.py", "import Base, Memory", "import Base as Basis, Memory as Kept"),
+        ("model.py", "Model(Base)", "Model(Basis)"),
+        ("model.py", "Memory(SCALE)", "Kept(SCALE)"),
+    ),
+    "another alias of a module": files(
+        ("model.py", "import toy.maths as m", "from toy import maths as numbers"),
+        ("model.py", "m.deep.half", "numbers.deep.half"),
+    ),
+    "another alias of a package": files(
+        ("model.py", "import toy.maths as m", "import toy.maths"),
+        ("model.py", "m.deep.half", "toy.maths.deep.half"),
+    ),
+    "a name in place of a module": files(
+        ("model.py", "from toy import motion", "from toy.motion import flow"),
+        ("model.py", "motion.flow(width)", "flow(width)"),
+    ),
+    "a name passed on in place of where it is defined": files(
+        ("layers.py", IN_LAYERS, "from toy.maths.deep import norm"),
+    ),
+    "an import within a function": files(
+        ("model.py", "        from toy.lazy import slow\n", ""),
+        ("model.py", "from toy import motion", "from toy.lazy import slow\nfrom toy import motion"),
+    ),
+}
+
+
+@pytest.mark.parametrize("there", SAME.values(), ids=SAME.keys())
+def test_where_code_lives_and_how_it_is_imported_do_not_matter(toy, there):
+    assert toy("toy.model:Model", files=there) == toy("toy.model:Model")
+
+
+@pytest.mark.parametrize(
+    "one,other",
+    [
+        ("from toy.{} import go\ndef run(): return go(1)", ""),
+        ("from toy import {}\ndef run(): return {}.go(1)", ""),
+        ("import toy.{} as m\ndef run(): return m.go(1)", ""),
+        ("from toy.{} import go", "from toy.switch import go\ndef run(): return go(1)"),
+        ("def run():\n    from toy.{} import go\n    return go(1)", ""),
+    ],
+)
+def test_of_two_functions_of_one_name_the_one_that_is_meant_counts(toy, one, other):
+    """They read the same, and so does what they call; what that calls does not."""
+    body = "def go(x): return step(x)\ndef step(x): return last(x)\n"
+    modules = {
+        "left": body + "def last(x): return x\n",
+        "right": body + "def last(x): return -x\n",
+        "same": body + "def last(x): return x\n",
+    }
+
+    def switched(to):
+        first = one.replace("{}", to)
+        texts = {"switch": first, "user": other} if other else {"user": first}
+        return toy("toy.user:run", files=files(**modules, **texts))
+
+    assert switched("left") != switched("right")
+    assert switched("left") == switched("same")
+
+
 def test_a_whole_module_counts_with_all_that_it_defines(toy):
     change = HARMLESS["its own unused constant"]
     assert toy("toy.model", *change) != toy("toy.model")
@@ -189,9 +302,10 @@ def test_a_root_that_is_not_there_is_named(toy):
 
 
 def test_the_stamp_of_a_model_covers_what_it_uses_and_no_more():
-    code = stamp.code_behind(["vadlib.models.maam", "vadlib.evaluate:evaluate"])
-    assert {"vadlib.train", "vadlib.layers", "vadlib.score", "vadlib.metrics"} <= code.keys()
-    assert not code.keys() & {"vadlib.plot", "vadlib.book", "vadlib.publish", "vadlib.experiments"}
-    firsts = {text.splitlines()[0] for text in code["vadlib.motion"]}
-    assert 'def flow(video: Video, method: str = "dis") -> np.ndarray:' in firsts
-    assert not any(first.startswith("def resize_flow") for first in firsts)
+    code = stamp.code_behind(["vadlib.papers.maam.detector:MAAM"])
+    modules = {key.partition(":")[0] for key in code}
+    assert {"vadlib.lab.train", "vadlib.papers.layers.memory", "vadlib.measure.score"} <= modules
+    assert not modules & {"vadlib.show.plot", "vadlib.book", "vadlib.lab.run"}
+    assert not any(module.startswith("vadlib.press") for module in modules)
+    motion = {key.partition("@")[0] for key in code if key.startswith("vadlib.see.motion:")}
+    assert "vadlib.see.motion:flow" in motion and "vadlib.see.motion:resize_flow" not in motion

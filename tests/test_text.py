@@ -8,10 +8,10 @@ import pytest
 import torch
 from conftest import moving_square
 
-from vadlib import text
 from vadlib.data import plaza
 from vadlib.data.base import Video
 from vadlib.errors import VadError
+from vadlib.see import attributes, captions, clip, tokens
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +31,12 @@ def true_boxes(video):
 
 @pytest.fixture(scope="module")
 def measured(scenes):
-    return [text.attributes(v, *true_boxes(v)) for v in scenes]
+    return [attributes.attributes(v, *true_boxes(v)) for v in scenes]
 
 
 @pytest.fixture(scope="module")
 def captioner(measured):
-    return text.AttributeCaptioner().fit_attributes(measured)
+    return captions.AttributeCaptioner().fit_attributes(measured)
 
 
 def whole(video, boxes):
@@ -87,21 +87,21 @@ def test_pace_follows_true_speed(scenes, measured, captioner):
     """Who is said to be fast is faster than who is said to be slow, by the truth."""
     speed = np.concatenate([np.hypot(*true_velocity(v).T) for v in scenes])
     said = np.concatenate([captioner.describe(m)[:, 0] for m in measured])
-    medians = [np.nanmedian(speed[[w in s for s in said]]) for w in ("standing", *text.PACE)]
+    medians = [np.nanmedian(speed[[w in s for s in said]]) for w in ("standing", *captions.PACE)]
     assert medians == sorted(medians) and medians[-1] > 1.5 * medians[1]
 
 
 def test_a_velocity_survives_one_jump():
     frame, middle = np.arange(12), np.stack([np.zeros(12), 2.0 * np.arange(12)], 1)
     middle[6:] += 30  # merged with something on its right
-    found = text.velocities(frame, middle, np.zeros(12, int))
+    found = attributes.velocities(frame, middle, np.zeros(12, int))
     assert np.allclose(found, [0, 2])
 
 
 def test_velocity_of_two_tracks_with_holes_by_hand():
     frame, track_of = np.array([0, 0, 2, 3, 4]), np.array([7, 3, 7, 9, 7])
     middle = np.array([[0, 0], [5, 5], [2, 4], [1, 1], [4, 8.0]])
-    found = text.velocities(frame, middle, track_of)
+    found = attributes.velocities(frame, middle, track_of)
     assert np.allclose(found[[0, 2, 4]], [1, 2])
     assert np.isnan(found[[1, 3]]).all()
 
@@ -125,7 +125,7 @@ def test_looks_of_drawn_things_by_hand():
     video = Video("x", frames)
     boxes = [np.zeros((0, 4))] * 9
     boxes[4] = np.array([[8, 10, 36, 38], [30, 58, 58, 86.0]])
-    found = text.attributes(video, boxes)
+    found = attributes.attributes(video, boxes)
     assert found.brightness.tolist() == [30, 220]
     assert np.abs(found.size - [24, 8]).max() <= 3
     assert found.shape[0] < 0.5 and found.shape[1] > 2
@@ -135,7 +135,7 @@ def test_looks_of_drawn_things_by_hand():
 
 def test_neighbours_by_hand():
     boxes = [np.array([[0, 0, 10, 10], [0, 12, 10, 22], [1, 1, 9, 9], [40, 80, 50, 90.0]])]
-    found = text.attributes(Video("x", np.zeros((1, 64, 96, 1), np.uint8)), boxes)
+    found = attributes.attributes(Video("x", np.zeros((1, 64, 96, 1), np.uint8)), boxes)
     # the third lies in the first, and is the same thing; both have the second on their right
     assert found.neighbours.tolist() == [1, 1, 1, 0]
     assert found.nearest[0].tolist() == [0, 12] and found.nearest[1].tolist() == [0, -12]
@@ -161,7 +161,7 @@ def test_edges_are_quantiles_of_the_training_boxes(measured, captioner):
     size = np.concatenate([m.size for m in measured])
     assert captioner.edges["size"] == np.quantile(size, 0.5)
     speed = np.concatenate([m.speed for m in measured])
-    still = text.STILL * np.nanmedian(speed)
+    still = captions.STILL * np.nanmedian(speed)
     walking = speed[speed >= still]
     assert np.allclose(captioner.edges["speed"], np.quantile(walking, [1 / 3, 2 / 3]))
 
@@ -172,7 +172,7 @@ def test_describing_a_test_video_moves_no_edge(measured, captioner):
     said = captioner.captions(video, true_boxes(video)[0])
     assert len(said) > 100
     assert all((captioner.edges[k] == v).all() for k, v in before.items())
-    other = text.AttributeCaptioner().fit_attributes(measured[:1])
+    other = captions.AttributeCaptioner().fit_attributes(measured[:1])
     assert any((other.edges[k] != v).any() for k, v in before.items())
 
 
@@ -182,11 +182,11 @@ def test_captions_are_deterministic_and_all_foreseen(scenes, measured, captioner
     assert (one == two).all() and one.shape == (sum(map(len, boxes)), 4)
     foreseen = captioner.sentences()
     said = np.concatenate([captioner.describe(m) for m in measured])
-    for column, name in zip(said.T, text.TEMPLATES, strict=True):
+    for column, name in zip(said.T, captions.TEMPLATES, strict=True):
         assert set(column) <= set(foreseen[name])
-    again = text.AttributeCaptioner().fit([scenes[0]], [boxes])
-    other = text.AttributeCaptioner().fit_attributes([text.attributes(scenes[0], boxes)])
-    assert again.edges.keys() == other.edges.keys() == {*text.QUANTILES, "still"}
+    again = captions.AttributeCaptioner().fit([scenes[0]], [boxes])
+    other = captions.AttributeCaptioner().fit_attributes([attributes.attributes(scenes[0], boxes)])
+    assert again.edges.keys() == other.edges.keys() == {*captions.QUANTILES, "still"}
     assert all((again.edges[k] == v).all() for k, v in other.edges.items())
 
 
@@ -197,24 +197,26 @@ def test_frames_without_boxes_have_no_captions(captioner):
 
 def test_mistakes_are_explained(captioner, scenes):
     with pytest.raises(VadError, match="Call fit first"):
-        text.AttributeCaptioner().describe(text.attributes(scenes[0], *true_boxes(scenes[0])))
+        captions.AttributeCaptioner().describe(
+            attributes.attributes(scenes[0], *true_boxes(scenes[0]))
+        )
     with pytest.raises(VadError, match="no box"):
-        text.AttributeCaptioner().fit([scenes[0]], [[np.zeros((0, 4))] * len(scenes[0])])
+        captions.AttributeCaptioner().fit([scenes[0]], [[np.zeros((0, 4))] * len(scenes[0])])
     with pytest.raises(VadError, match="one .n, 4. array"):
         captioner.captions(scenes[0], [np.zeros((0, 4))] * 3)
     boxes, ids = true_boxes(scenes[0])
     with pytest.raises(VadError, match="track numbers"):
-        text.attributes(scenes[0], boxes, [i[1:] for i in ids])
+        attributes.attributes(scenes[0], boxes, [i[1:] for i in ids])
 
 
 # ------------------------------------------------------------------------------------------- CLIP
 
 
 def test_clip_without_its_package_says_what_to_install(monkeypatch, scenes):
-    text._clip.cache_clear()
+    clip._clip.cache_clear()
     monkeypatch.setitem(sys.modules, "open_clip", None)
     with pytest.raises(VadError, match="pip install open_clip_torch"):
-        text.ClipCaptioner().captions(scenes[0], true_boxes(scenes[0])[0])
+        clip.ClipCaptioner().captions(scenes[0], true_boxes(scenes[0])[0])
 
 
 def fake_clip(monkeypatch, fails=False):
@@ -239,7 +241,7 @@ def fake_clip(monkeypatch, fails=False):
         return lambda said: torch.tensor([[9.0, 0] if "dark" in s else [0, 1.0] for s in said])
 
     made = SimpleNamespace(create_model_and_transforms=create, get_tokenizer=tokenizer)
-    text._clip.cache_clear()
+    clip._clip.cache_clear()
     monkeypatch.setitem(sys.modules, "open_clip", made)
 
 
@@ -248,45 +250,45 @@ def test_clip_chooses_the_closest_word(monkeypatch):
     frames, _ = moving_square(2, abnormal=range(2))
     frames = np.where(frames == 255, 255, 0).astype(np.uint8)
     boxes = [np.array([[4, 3 + t, 10, 9 + t], [16, 20, 22, 26.0]]) for t in range(2)]
-    clip = text.ClipCaptioner({k: ("dark", "light") for k in text.TEMPLATES})
-    said = clip.fit([], []).captions(Video("x", frames), boxes)
+    captioner = clip.ClipCaptioner({k: ("dark", "light") for k in captions.TEMPLATES})
+    said = captioner.fit([], []).captions(Video("x", frames), boxes)
     assert said[:, 0].tolist() == ["a man is light", "a man is dark"] * 2
     assert said[0, 3] == "there is light" and said.shape == (4, 4)
-    text._clip.cache_clear()
+    clip._clip.cache_clear()
 
 
 def test_clip_without_weights_says_what_to_do(monkeypatch, scenes):
     fake_clip(monkeypatch, fails=True)
     with pytest.raises(VadError, match="'openai' of CLIP's ViT-B-32 cannot be loaded.*no network"):
-        text.ClipCaptioner().captions(scenes[0], true_boxes(scenes[0])[0])
+        clip.ClipCaptioner().captions(scenes[0], true_boxes(scenes[0])[0])
 
 
 # --------------------------------------------------------------------------------------- numbers
 
 
 def test_tokenizer_by_hand():
-    tokenizer = text.Tokenizer(["b a", "a c a"])
+    tokenizer = tokens.Tokenizer(["b a", "a c a"])
     assert tokenizer.words == ("<pad>", "<begin>", "a", "b", "c")
-    tokens, mask = tokenizer([["b a"], ["a c a"]])
-    assert tokens.tolist() == [[[1, 3, 2, 0]], [[1, 2, 4, 2]]]
+    numbers, mask = tokenizer([["b a"], ["a c a"]])
+    assert numbers.tolist() == [[[1, 3, 2, 0]], [[1, 2, 4, 2]]]
     assert mask.tolist() == [[[True, True, True, False]], [[True] * 4]]
-    assert tokenizer.sentence(tokens[1, 0]) == "a c a"
+    assert tokenizer.sentence(numbers[1, 0]) == "a c a"
     with pytest.raises(VadError, match="'d' has no number.*a b c"):
         tokenizer("a d")
     with pytest.raises(VadError, match="too long"):
         tokenizer("a a a a")
     with pytest.raises(VadError, match="no word"):
-        text.Tokenizer([])
+        tokens.Tokenizer([])
 
 
 def test_every_sentence_survives_the_tokenizer():
-    said = [s for group in text.AttributeCaptioner.sentences().values() for s in group]
-    tokenizer = text.Tokenizer(said)
-    tokens, _ = tokenizer(said)
-    assert [tokenizer.sentence(t) for t in tokens] == said
-    assert len(set(map(tuple, tokens.tolist()))) == len(said)
+    said = [s for group in captions.AttributeCaptioner.sentences().values() for s in group]
+    tokenizer = tokens.Tokenizer(said)
+    numbers, _ = tokenizer(said)
+    assert [tokenizer.sentence(t) for t in numbers] == said
+    assert len(set(map(tuple, numbers.tolist()))) == len(said)
 
 
 def test_groups_are_equal_where_sentences_are():
-    found = text.groups(np.array([["a", "x"], ["b", "x"], ["a", "y"]]))
+    found = tokens.groups(np.array([["a", "x"], ["b", "x"], ["a", "y"]]))
     assert found.tolist() == [[0, 0], [1, 0], [0, 1]]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vadlib import timing
+from vadlib.lab import timing
 
 
 def test_models_take_turns_after_their_warm_up():

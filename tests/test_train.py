@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from vadlib import train as training
 from vadlib.data.base import Video
 from vadlib.data.clips import Clips
 from vadlib.errors import VadError
-from vadlib.train import TrainConfig, train
+from vadlib.lab import train as training
+from vadlib.lab.experiment import TrainConfig
+from vadlib.lab.train import train
 
 CONFIG = TrainConfig(epochs=2, batch_size=4, lr=1e-2, schedule="cosine")
 

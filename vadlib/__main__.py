@@ -7,6 +7,7 @@ import csv
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from vadlib.errors import VadError
 
@@ -95,32 +96,35 @@ def data(options: argparse.Namespace) -> None:
 def fit(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from vadlib import experiments as ex
-    from vadlib.models import BASELINES
+    from vadlib import papers
+    from vadlib.lab.checkpoints import save_checkpoint
+    from vadlib.lab.experiment import Experiment
 
-    if options.method in BASELINES:
-        raise VadError(f"{options.method} is untrained", "Use `vadlib score` right away.")
-    config, overrides = ex.config_of(options.method, options.profile), {}
+    method, overrides = papers.method(options.method), {}
+    if not method.trained:
+        raise VadError(f"{method.name} is untrained", "Use `vadlib score` right away.")
+    config = method.config_of(options.profile)
     if options.epochs is not None:
         overrides["train"] = replace(config.train, epochs=options.epochs)
-    exp = ex.Experiment("fit", options.method, options.data, options.profile, config=overrides)
-    model = exp.detector(options.seed, options.device)
-    history = model.fit(exp.load("train"), folder=options.folder)  # type: ignore[call-arg]
-    ex.save_checkpoint(options.out, model, exp.name, exp.stamp, "", history)  # type: ignore
+    exp = Experiment("fit", method, options.data, options.profile, config=overrides)
+    model: Any = exp.detector(options.seed, options.device)
+    history = model.fit(exp.load("train"), folder=options.folder)
+    save_checkpoint(options.out, model, exp.name, exp.stamp, "", history)
     print(f"{options.out}: {history.samples} frames in {history.seconds:.0f} s")
 
 
 def score(options: argparse.Namespace) -> None:
-    from vadlib import experiments as ex
+    from vadlib import papers
     from vadlib.data import video
-    from vadlib.models import BASELINES, detector
+    from vadlib.lab.checkpoints import from_checkpoint
 
-    if options.method in BASELINES:
-        model = detector(options.method)
+    method = papers.method(options.method)
+    if not method.trained:
+        model = method.make()
     elif options.checkpoint is None:
-        raise VadError(f"{options.method} needs --checkpoint", "Make one with `vadlib fit`.")
+        raise VadError(f"{method.name} needs --checkpoint", "Make one with `vadlib fit`.")
     else:
-        model = ex.from_checkpoint(options.method, options.checkpoint, options.device)
+        model = from_checkpoint(method, options.checkpoint, options.device)
     out = open(options.out, "w", newline="") if options.out else sys.stdout  # noqa: SIM115
     try:
         table = csv.writer(out)
@@ -135,15 +139,16 @@ def score(options: argparse.Namespace) -> None:
 
 
 def reproduce(options: argparse.Namespace) -> None:
-    from vadlib import experiments as ex
+    from vadlib import papers
+    from vadlib.lab import run
 
-    exp = ex.experiment(options.name, options.profile)
+    exp = papers.experiment(options.name, options.profile)
     if options.confirm:
         seed = options.seed[0] if options.seed else exp.seeds[0]
-        ex.confirm(exp.name, seed, options.device)
+        run.confirm(exp, seed, options.device)
         print(f"{exp.name}: seed {seed} agrees; the record is confirmed at today's code")
         return
-    record = ex.reproduce(exp.name, options.seed, options.device)
+    record = run.reproduce(exp, options.seed, options.device)
     for row in record["results"]:
         spread = f" ± {100 * row['sd']:.1f}" if row["sd"] is not None else ""
         value = f"{100 * row['mean']:.1f}{spread}"
@@ -151,18 +156,19 @@ def reproduce(options: argparse.Namespace) -> None:
 
 
 def status(options: argparse.Namespace) -> None:
-    from vadlib import experiments as ex
+    from vadlib import papers
+    from vadlib.lab.records import is_headline, records
 
-    found = ex.records()
+    found = records(papers.experiments())
     if options.json:
         shared = ("name", "method", "data", "profile", "seeds", "stale")
         rows = [{k: r[k] for k in shared} | result for r in found for result in r["results"]]
         print(json.dumps(rows, indent=1))
         return
     if not found:
-        print("No records yet. The experiments are:", *ex.EXPERIMENTS, sep="\n  ")
+        print("No records yet. The experiments are:", *papers.experiments(), sep="\n  ")
     for record in found:
-        best = next(r for r in record["results"] if ex.is_headline(r))
+        best = next(r for r in record["results"] if is_headline(r))
         seeds = f"{len(record['seeds'])} seed{'s' * (len(record['seeds']) > 1)}"
         state = "stale" if record["stale"] else "current"
         print(f"{record['name']:32} {100 * best['mean']:5.1f}  {seeds:8} {state}")

@@ -16,15 +16,31 @@ import torch
 
 import vadlib
 from vadlib import data as datasets
+from vadlib import papers
 from vadlib.data.base import Video
+from vadlib.detector import History
 from vadlib.errors import VadError
-from vadlib.experiments import records, train_or_load
-from vadlib.records import kept
-from vadlib.rows import SIZES, load
-from vadlib.train import pick_device
+from vadlib.lab import records as kept_records
+from vadlib.lab import run as lab
+from vadlib.lab.sets import SIZES, load
+from vadlib.lab.train import pick_device
 
-__all__ = ["Run", "box", "check", "cost", "exercise", "md", "protocol_card", "records_table"]
-__all__ += ["results", "solution", "start", "train_or_load", "value_text"]
+__all__ = [
+    "Run",
+    "box",
+    "check",
+    "cost",
+    "exercise",
+    "md",
+    "protocol_card",
+    "records",
+    "records_table",
+    "results",
+    "solution",
+    "start",
+    "train_or_load",
+    "value_text",
+]
 
 PASS, FAIL, WAIT = "✓", "✗", "○"
 # shown in percent
@@ -101,7 +117,7 @@ def _gpu_name(device: str) -> str:
 
 def chapter_times() -> dict[str, dict[str, dict[str, float]]]:
     """Chapter -> profile -> measured seconds, peak_mb, cores; as committed with the book."""
-    path = kept("results") / "chapters.json"
+    path = kept_records.kept("results") / "chapters.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
@@ -233,7 +249,25 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-# records
+# experiments and records
+
+
+def train_or_load(
+    name: str, seed: int = 0, device: str = "auto", say: Any = print
+) -> tuple[Any, History]:
+    """The trained detector of an experiment, by its name, and how its training went.
+
+    As `vadlib.lab.run.train_or_load`. Raises VadError for an unknown name.
+    """
+    return lab.train_or_load(papers.experiment(name), seed, device, say)
+
+
+def records() -> list[dict[str, Any]]:
+    """All records, by name, each with "stale": made by, and not confirmed at, today's code.
+
+    Raises VadError naming a file that is no record.
+    """
+    return kept_records.records(papers.experiments())
 
 
 def results(**where: Any) -> list[dict[str, Any]]:

@@ -13,9 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from vadlib import metrics
-from vadlib.models.local_patterns import LocalPatterns
-from vadlib.rows import config_of, load
+from vadlib import measure
+from vadlib.lab.sets import load
+from vadlib.papers import method
+from vadlib.papers.local_patterns.detector import LocalPatterns
 
 HELD_OUT, FRAMES, DRAWS = 3, 90, 20
 
@@ -28,7 +29,7 @@ def at_speed(video, times):
 
 def auc(normal, abnormal):
     labels = np.repeat([0, 1], [len(normal), len(abnormal)])
-    return metrics.frame_auc([np.r_[normal, abnormal]], [labels])
+    return measure.frame_auc([np.r_[normal, abnormal]], [labels])
 
 
 def one_fast_box(model, video, times):
@@ -52,7 +53,7 @@ def main():
         for features in ("branch1", "random"):
             row = []
             for seed in given.seeds:
-                config = replace(config_of("local-patterns", "standard"), lag=lag)
+                config = replace(method("local-patterns").config_of("standard"), lag=lag)
                 how = replace(config.train, seed=seed)
                 model = LocalPatterns(replace(config, features=features, train=how), "cpu")
                 model.fit(learn, progress=False)

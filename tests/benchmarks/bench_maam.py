@@ -14,11 +14,13 @@ import time
 import numpy as np
 import torch
 
-from vadlib import motion
 from vadlib.data.clips import Clips
-from vadlib.models.maam import MAAMConfig, MAAMNet, losses, to_input
-from vadlib.rows import load
-from vadlib.train import seed_of
+from vadlib.lab.sets import load
+from vadlib.lab.train import seed_of
+from vadlib.papers.layers.inputs import to_input
+from vadlib.papers.maam.config import MAAMConfig
+from vadlib.papers.maam.network import MAAMNet, losses
+from vadlib.see import motion
 
 CANDIDATES = [(8, 4, 2e-3), (16, 4, 1e-3), (16, 8, 1e-3), (32, 8, 1e-3)]  # width, batch, lr
 

@@ -16,11 +16,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from vadlib import metrics
-from vadlib.models import mdsf
-from vadlib.rows import config_of, load
-from vadlib.timing import throughput
-from vadlib.train import train
+from vadlib import measure
+from vadlib.lab.sets import load
+from vadlib.lab.timing import throughput
+from vadlib.lab.train import train
+from vadlib.papers import method
+from vadlib.papers.layers.inputs import to_input
+from vadlib.papers.mdsf import detector, network, pseudo
 
 
 def trained(model, videos, teacher, config):
@@ -28,14 +30,14 @@ def trained(model, videos, teacher, config):
     clips = model.clips(videos)
 
     def window(batch):
-        frames = mdsf.to_input(batch["frames"], config.in_channels)
-        return model.pick(mdsf.crop_and_flip(frames, config.crop))
+        frames = to_input(batch["frames"], config.in_channels)
+        return model.pick(detector.crop_and_flip(frames, config.crop))
 
     def teach(net, batch):
-        return mdsf.teacher_loss(net, window(batch), config)
+        return network.teacher_loss(net, window(batch), config)
 
     def learn(net, batch):
-        return mdsf.student_loss(net, model.net.teacher, window(batch), config)
+        return network.student_loss(net, model.net.teacher, window(batch), config)
 
     if teacher is None:
         train(model.net.teacher, clips, teach, config.train)
@@ -49,30 +51,30 @@ def finds(model, videos):
     """Held out: error of the student over the teacher's variance, AUC by frame and by place."""
     torch.manual_seed(0)
     frames = model.clips(videos, step=3)[:]["frames"]
-    pseudo = mdsf.pseudo_anomalies(mdsf.to_input(frames, 3), model.config)
+    made = pseudo.pseudo_anomalies(to_input(frames, 3), model.config)
     net, hot, left = model.net.eval(), [], []
-    for x in pseudo.x.split(16):
+    for x in made.x.split(16):
         out = net(x)
-        hot.append(mdsf.heat(out.fused))
+        hot.append(network.heat(out.fused))
         pairs = zip(out.difference, net.teacher.encoder(x), strict=True)
         left.append([float(d.square().mean() / t.var((0, 2, 3)).mean()) for d, t in pairs])
     hot = torch.cat(hot)
-    target = F.interpolate(pseudo.mask, size=hot.shape[1:], mode="area")[:, 0] >= 0.25
+    target = F.interpolate(made.mask, size=hot.shape[1:], mode="area")[:, 0] >= 0.25
     labels = target.flatten(1).any(1).numpy()
     return (
         np.mean(left, axis=0),
-        metrics.frame_auc([hot.flatten(1).norm(dim=1).numpy()], [labels]),
-        metrics.frame_auc([hot.flatten().numpy()], [target.flatten().numpy()]),
+        measure.frame_auc([hot.flatten(1).norm(dim=1).numpy()], [labels]),
+        measure.frame_auc([hot.flatten().numpy()], [target.flatten().numpy()]),
     )
 
 
 def students(passes):
     videos = load("ped2", "standard", "train")
-    config = replace(config_of("mdsf", "standard"), gate="fixed")
+    config = replace(method("mdsf").config_of("standard"), gate="fixed")
     config = replace(config, train=replace(config.train, epochs=passes))
     teacher = None
     for share in (0.5, 0.75, 1.0):
-        model = mdsf.MDSF(replace(config, student=share), "cpu")
+        model = detector.MDSF(replace(config, student=share), "cpu")
         trained(model, videos[:-2], teacher, config)
         teacher = model.net.teacher
         left, frame, place = finds(model, videos[-2:])
@@ -82,10 +84,10 @@ def students(passes):
 
 
 def speed(rounds):
-    config = config_of("mdsf", "standard")
+    config = method("mdsf").config_of("standard")
     nets = {
-        "full": mdsf.MDSF.build(config).eval(),
-        "baseline": mdsf.MDSF.build(replace(config, gate="fixed", scales="single")).eval(),
+        "full": detector.MDSF.build(config).eval(),
+        "baseline": detector.MDSF.build(replace(config, gate="fixed", scales="single")).eval(),
     }
     for batch in (1, 4, 16):
         fps = throughput(nets, torch.rand(batch, 3, 128, 192), rounds)

@@ -9,7 +9,7 @@ import time
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from vadlib import metrics
+from vadlib import measure
 
 LENGTHS = (180, 180, 150, 180, 150, 180, 180, 180, 120, 150, 180, 180)  # Ped2's test videos
 SIZE = (128, 192)
@@ -52,7 +52,7 @@ def frame_ratios():
     for ties in (False, True):
         scores, labels = frame_scores(ties=ties)
         base = seconds(lambda s=scores: np.argsort(s))
-        ours = seconds(lambda s=scores, y=labels: metrics.frame_auc(s, y))
+        ours = seconds(lambda s=scores, y=labels: measure.frame_auc(s, y))
         found["ties" if ties else "distinct"] = ours / base
     return found
 
@@ -63,7 +63,7 @@ def test_frame_auc_takes_at_most_twice_an_argsort():
 
 def test_region_metrics_take_seconds():
     heatmaps, masks = maps(noise=1.0)
-    assert seconds(lambda: metrics.detections(heatmaps, masks), repeats=1) < 10
+    assert seconds(lambda: measure.detections(heatmaps, masks), repeats=1) < 10
 
 
 if __name__ == "__main__":
@@ -72,9 +72,9 @@ if __name__ == "__main__":
     for noise in (0.1, 1.0):
         heatmaps, masks = maps(noise)
         work = {
-            "pixel_auc pixel": lambda h=heatmaps, m=masks: metrics.pixel_auc(h, m),
-            "pixel_auc ucsd40": lambda h=heatmaps, m=masks: metrics.pixel_auc(h, m, "ucsd40"),
-            "rbdc and tbdc": lambda h=heatmaps, m=masks: metrics.detections(h, m),
+            "pixel_auc pixel": lambda h=heatmaps, m=masks: measure.pixel_auc(h, m),
+            "pixel_auc ucsd40": lambda h=heatmaps, m=masks: measure.pixel_auc(h, m, "ucsd40"),
+            "rbdc and tbdc": lambda h=heatmaps, m=masks: measure.detections(h, m),
         }
         for name, function in work.items():
             print(f"{name}, 2,010 frames of 128x192, noise {noise}: {seconds(function, 2):.2f} s")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from tqdm import tqdm
 
 from vadlib.data import frames
 from vadlib.data.base import Video
@@ -46,9 +42,7 @@ def load(
         return plaza.videos(split, **({"size": tuple(size)} if size else {}), **kw)
     if kw:
         raise VadError(f"{', '.join(kw)}: unknown for {name}", "Only plaza takes extra arguments.")
-    found = frames.sources(name, split, Path(root) if root else data_root())
-    bar = tqdm(found, desc=f"{name} {split}", unit="video", delay=0.5, leave=False)
-    return _one_colour([frames.load(source, name, split, size) for source in bar])
+    return frames.videos(name, split, size, Path(root) if root else None)
 
 
 def available(name: str) -> bool:
@@ -62,10 +56,3 @@ def available(name: str) -> bool:
 def _known(name: str) -> None:
     if name not in NAMES:
         raise VadError(f"there is no data set {name!r}", f"Data sets are {', '.join(NAMES)}.")
-
-
-def _one_colour(videos: list[Video]) -> list[Video]:
-    """Where some videos are grey and some are not, the grey ones get three equal channels."""
-    if len({video.frames.shape[3] for video in videos}) < 2:
-        return videos
-    return [replace(v, frames=np.broadcast_to(v.frames, (*v.frames.shape[:3], 3))) for v in videos]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.io import loadmat
+from tqdm import tqdm
 
 from vadlib.data import store, video
 from vadlib.data.base import Video
@@ -160,6 +161,22 @@ def sources(name: str, split: str, root: Path) -> list[Source]:
     if not videos:
         raise VadError(f"{folder} has no {split} videos of {name}", AGAIN)
     return videos
+
+
+def videos(
+    name: str, split: str, size: tuple[int, int] | None = None, root: Path | None = None
+) -> list[Video]:
+    """The videos of one split of a benchmark, in order; arguments and errors of `data.load`."""
+    found = sources(name, split, root or store.data_root())
+    bar = tqdm(found, desc=f"{name} {split}", unit="video", delay=0.5, leave=False)
+    return one_colour([load(source, name, split, size) for source in bar])
+
+
+def one_colour(videos: list[Video]) -> list[Video]:
+    """Where some videos are grey and some are not, the grey ones get three equal channels."""
+    if len({video.frames.shape[3] for video in videos}) < 2:
+        return videos
+    return [replace(v, frames=np.broadcast_to(v.frames, (*v.frames.shape[:3], 3))) for v in videos]
 
 
 # ------------------------------------------------------------------------------- ground truth

@@ -1,0 +1,145 @@
+"""Carry the stamps of records over a change that moves no number, by proof, and say what was proven.
+
+    git worktree add OLD REVISION            # the tree before the change
+    python tools/carry.py OLD                # shows the proof
+    python tools/carry.py OLD --write        # and, where nothing speaks against it, the new stamps
+
+For every record: it is current by the rule of the old tree; its config is the same to the letter;
+every definition behind it says the same as one of that name in the old tree (names of this package
+written without their modules, layout and docstrings left out), or is printed here to be read; and
+its data set, read by the new code, has the hashes of data and labels that its runs hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def plain(text: str) -> str:
+    """What a definition says, whatever its layout; a body that was only a docstring is no tree."""
+    try:
+        return ast.dump(ast.parse(text))
+    except SyntaxError:
+        return " ".join(text.split())
+
+
+def definitions(stamp, package: str = "vadlib") -> dict[str, list[str]]:
+    """Name -> what its definitions say, as dumps of their trees."""
+    found: dict[str, list[str]] = {}
+    packages = frozenset([package])
+    for source in stamp._sources(packages):
+        for s in source.statements:
+            text = plain(stamp._text(s, packages))
+            for name in s.bound or {"(statement)"}:
+                found.setdefault(name, []).append(text)
+    return found
+
+
+def old_side() -> None:
+    """In the old tree, in a process of its own: definitions, configs, and whether all is current."""
+    for name in ("source", "stamp"):  # the new rule, laid over the old package
+        spec = importlib.util.spec_from_file_location(
+            f"vadlib.lab.{name}", ROOT / "vadlib" / "lab" / f"{name}.py"
+        )
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+    said = definitions(sys.modules["vadlib.lab.stamp"])
+    try:
+        from vadlib.experiments import EXPERIMENTS, records
+
+        state = {r["name"]: r["stale"] for r in records(ROOT / "data" / "results")}
+    except ImportError:  # a tree of the new layout
+        from vadlib.lab.records import records
+        from vadlib.papers import experiments
+
+        EXPERIMENTS = experiments()
+        state = {r["name"]: r["stale"] for r in records(EXPERIMENTS, ROOT / "data" / "results")}
+    configs = {name: EXPERIMENTS[name].config_dict for name in state if name in EXPERIMENTS}
+    print(json.dumps({"said": said, "stale": state, "configs": configs}))
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("old", type=Path)
+    options.add_argument("--write", action="store_true")
+    options.add_argument("--old-side", action="store_true", help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.old_side:
+        old_side()
+        return 0
+    env = os.environ | {"PYTHONPATH": str(given.old.resolve())}
+    command = [sys.executable, str(Path(__file__).resolve()), str(given.old), "--old-side"]
+    done = subprocess.run(command, env=env, cwd=given.old, capture_output=True, text=True)
+    if done.returncode:
+        print(done.stderr)
+        return 1
+    old = json.loads(done.stdout.splitlines()[-1])
+    return compare(old, given.write)
+
+
+def compare(old: dict, write: bool) -> int:
+    from vadlib.data.store import digest
+    from vadlib.lab import stamp
+    from vadlib.lab.experiment import BEYOND, roots_of
+    from vadlib.lab.records import read_records, write_record
+    from vadlib.lab.run import data_sha
+    from vadlib.papers import experiments
+
+    packages, known, shas = frozenset(["vadlib"]), experiments(), {}
+    differs: dict[str, set[str]] = {}
+    bad, carried, behind = 0, 0, set()
+    texts = {}
+    for source in stamp._sources(packages):
+        for s in source.statements:
+            texts[f"{s.module}:{s.label}"] = (s, plain(stamp._text(s, packages)))
+    for record in read_records():
+        name, exp = record["name"], known.get(record["name"])
+        if exp is None or old["stale"][name]:
+            print(f"NOT CARRIED {name}: {'no such experiment' if exp is None else 'was stale'}")
+            bad += 1
+            continue
+        now = json.loads(json.dumps(exp.config_dict))
+        if now != old["configs"][name] or now != record["config"]:
+            print(f"NOT CARRIED {name}: its config differs")
+            bad += 1
+            continue
+        for where in stamp.code_behind(roots_of(exp), BEYOND):
+            s, text = texts[where]
+            behind.add(where)
+            if not any(text in old["said"].get(n, []) for n in s.bound or {"(statement)"}):
+                differs.setdefault(where, set()).add(name)
+        for run in record["runs"]:
+            key = exp.data, exp.profile, run["seed"] if exp.set.drawn else 0
+            if key not in shas:
+                train, test = (exp.load(split, run["seed"]) for split in ("train", "test"))
+                shas[key] = data_sha(train + test), digest(*(v.labels for v in test))
+            if shas[key] != (run["data_sha"], run["label_sha"]):
+                print(f"{name}, seed {run['seed']}: data or labels hash otherwise")
+                bad += 1
+        if write and not bad:
+            record["stamp"] = exp.stamp
+            for run in record["runs"]:
+                run["stamp"] = exp.stamp
+            record["confirmed"] = []
+            write_record(record)
+        carried += 1
+    print(f"{carried} records: current by the old rule, config the same, data and labels the same")
+    print(f"{len(behind)} definitions are behind them; {len(behind) - len(differs)} say the same")
+    print("to be read, because they are new or say something else:")
+    for where, names in sorted(differs.items()):
+        print(f"  {where:60} behind {len(names)}")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,266 @@
+"""The run that fills a row: train, test, measure; and the record that it leaves."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vadlib.data.store import digest, home
+from vadlib.detector import Detector, History, Scores
+from vadlib.errors import VadError
+from vadlib.lab.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from vadlib.lab.experiment import Experiment, stamp_of
+from vadlib.lab.records import (
+    commit,
+    device_name,
+    is_headline,
+    kept,
+    read_records,
+    scores_path,
+    summary,
+    versions,
+    write_record,
+    write_scores,
+    write_truth,
+)
+from vadlib.lab.sets import SIZES
+from vadlib.measure.evaluate import PROTOCOLS, evaluate, evaluate_bags
+
+MEASURES = {"evaluate": evaluate, "evaluate_bags": evaluate_bags}
+SHOWN = {"average": "micro", "dropped": "frames without a score", "chosen on test": "nothing"}
+
+
+# --------------------------------------------------------------------------------------- the run
+
+
+class Scored(Detector):
+    """A detector whose scores are known already: what is measured is also what is kept."""
+
+    def __init__(self, scores: dict[str, Scores]):
+        self.scores = scores
+
+    def fit(self, videos: list[Any], config: Any = None) -> History:
+        """Nothing: it has been done."""
+        return History()
+
+    def score(self, video: Any) -> Scores:
+        """The scores kept for this video; KeyError where there are none."""
+        return self.scores[video.name]
+
+
+class Trial(NamedTuple):
+    """What came of training and testing one seed."""
+
+    model: Any
+    history: History
+    scores: list[Scores]  # one for each test video, in order
+    rows: list[dict[str, Any]]  # protocol, metric, term, value
+    train: list[Any]
+    test: list[Any]
+
+
+def trial(exp: Experiment, seed: int, device: str = "auto", say: Any = print) -> Trial:
+    """Train one seed of an experiment, test it, and measure: all that decides its numbers."""
+    say(f"{exp.name}, seed {seed}: training")
+    model, train = exp.detector(seed, device), exp.load("train", seed)
+    history = fit(exp, model, train, seed, say)
+    test = exp.load("test", seed)
+    say(f"{exp.name}, seed {seed}: testing")
+    scores = {v.name: model.score(v) for v in test}
+    rows = MEASURES[exp.protocol](Scored(scores), test)
+    return Trial(model, history, list(scores.values()), rows, train, test)
+
+
+def fit(exp: Experiment, model: Any, videos: list[Any], seed: int, say: Any = print) -> History:
+    """Train a detector, or go on where a training was killed; parts that rows share, once."""
+    if not exp.trained:
+        return model.fit(videos)
+    say(f"Training {exp.name} on {sum(map(len, videos)):,} frames; the bar shows the time left.")
+    folder = home() / "data" / "cache" / "runs" / f"{exp.name}-s{seed}-{exp.stamp}"
+    options = {}
+    if hasattr(model, "shared_key"):  # parts that rows have in common are trained once, and stay
+        code, what = stamp_of(exp, {}), [model.shared_key(), [v.key for v in videos]]
+        options["shared"] = folder.parent / f"{exp.method.name}-{code}-{digest(what)}"
+    history = model.fit(videos, folder=folder, **options)
+    shutil.rmtree(folder, ignore_errors=True)  # only a run that was cut short is taken up again
+    say(
+        f"Trained on {history.samples} frames in {history.seconds:.0f} s "
+        f"({history.samples_per_second:.0f} frames a second)."
+    )
+    return history
+
+
+def train_or_load(
+    exp: Experiment, seed: int = 0, device: str = "auto", say: Any = print
+) -> tuple[Any, History]:
+    """The trained detector of an experiment: its committed checkpoint, else trained now.
+
+    A checkpoint of older code is loaded and the notice says so; one that belongs to the repository
+    and is missing is an error, never a reason to train in silence. Without one, training goes on
+    where it was killed.
+    """
+    model, path = exp.detector(seed, device), checkpoint_path(exp, seed)
+    found = path if path.exists() else kept("checkpoints") / path.name
+    if found.exists():
+        content = load_checkpoint(found, model)
+        if content["stamp"] != exp.stamp:
+            say(f"Notice: {path.name} was made by older code than today's; its numbers may differ.")
+        minutes = content["history"]["seconds"] / 60
+        say(f"Loaded {path.name}, trained for {minutes:.1f} minutes.")
+        return model, History(**content["history"])
+    if exp.committed and seed in exp.seeds:
+        raise VadError(
+            f"{path} is missing",
+            f"It belongs to the repository: restore it with git, or make it again with "
+            f"`vadlib reproduce {exp.name} --seed {seed}`.",
+        )
+    return model, fit(exp, model, exp.load("train", seed), seed, say)
+
+
+# -------------------------------------------------------------------------------------- the record
+
+
+def run_seed(exp: Experiment, seed: int, device: str = "auto", say: Any = print) -> dict[str, Any]:
+    """Train and test one seed: rows and cost; scores and, where trained, a checkpoint beside it."""
+    started, made_by = time.monotonic(), exp.stamp  # now: files may change while it runs
+    done = trial(exp, seed, device, say)
+    sha = data_sha(done.train + done.test)
+    write_scores(exp.name, seed, done.scores)
+    write_truth(done.test)
+    if exp.trained:
+        path = checkpoint_path(exp, seed)
+        save_checkpoint(path, done.model, exp.name, made_by, sha, done.history)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "seed": seed,
+        "stamp": made_by,
+        "rows": done.rows,
+        "data_sha": sha,
+        "label_sha": digest(*(v.labels for v in done.test)),
+        "train_s": round(done.history.seconds, 1),
+        "wall_s": round(time.monotonic() - started, 1),
+        "peak_mb": round(peak),
+        "cost": cost(done.model, exp, done.history),
+    }
+
+
+def cost(model: Any, exp: Experiment, history: History) -> dict[str, Any]:
+    """Parameters, FLOPs of one frame forward (1 MAC = 2 FLOPs), training frames a second.
+
+    What the network reads for one scored frame is the detector's to say: `cost_inputs(size)` is a
+    tuple of tensors. Without that method it is one frame.
+    """
+    if not exp.trained:
+        return {"params": 0}
+    model.net.to(model.device).eval()
+    size = SIZES[exp.profile]
+    if hasattr(model, "cost_inputs"):
+        inputs = model.cost_inputs(size)
+    else:
+        inputs = (torch.zeros(1, model.config.in_channels, *size),)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.net(*(x.to(model.device) for x in inputs))
+    return {
+        "params": sum(p.numel() for p in model.net.parameters()),
+        "flops_per_frame": counter.get_total_flops(),
+        "train_fps": round(history.samples_per_second, 1),
+        "train_frames": history.samples,
+    }
+
+
+def data_sha(videos: Sequence[Any]) -> str:
+    """Hash of what was trained and tested on: each video's name, content key and length."""
+    return digest([[v.name, v.key, len(v)] for v in videos])
+
+
+def reproduce(
+    exp: Experiment, seeds: Sequence[int] | None = None, device: str = "auto", say: Any = print
+) -> dict[str, Any]:
+    """Run an experiment seed by seed; the record is written after each, so a kill loses one.
+
+    Seeds that were recorded by the same code on the same data stay in the record.
+    Raises VadError when the data set is not on this machine.
+    """
+    record = {}
+    for seed in seeds or exp.seeds:
+        run = run_seed(exp, seed, device, say)
+        old = next((r for r in read_records() if r["name"] == exp.name), None)
+        same = old["runs"] if old and old["stamp"] == run["stamp"] else []
+        runs = {r["seed"]: r for r in same if _same_data(exp, r, run["data_sha"])}
+        runs[seed] = run
+        record = make_record(exp, [runs[s] for s in sorted(runs)])
+        write_record(record)
+    return record
+
+
+def _same_data(exp: Experiment, run: dict[str, Any], sha: str) -> bool:
+    """Whether a run's data are today's: `sha`, or what its own seed draws."""
+    if run["data_sha"] == sha:
+        return True
+    parts = (exp.load(split, run["seed"]) for split in ("train", "test"))
+    return run["data_sha"] == data_sha([video for part in parts for video in part])
+
+
+def make_record(exp: Experiment, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Everything that a reader needs in order to believe, or to repeat, the numbers of `runs`."""
+    seeds = [run["seed"] for run in runs]
+    rows = [summary([run["rows"][i] for run in runs]) for i in range(len(runs[0]["rows"]))]
+    return {
+        "name": exp.name,
+        "method": exp.method.name,
+        "data": exp.data,
+        "profile": exp.profile,
+        "note": exp.note,
+        "command": f"vadlib reproduce {exp.name} --seed {' '.join(map(str, seeds))}",
+        "config": exp.config_dict,
+        "seeds": seeds,
+        "results": rows,
+        "protocols": {n: SHOWN | settings for n, settings in PROTOCOLS.items()},
+        "data_sha": runs[0]["data_sha"],  # of the first seed; each run holds its own
+        "label_sha": runs[0]["label_sha"],
+        "commit": commit(),
+        "versions": versions(),
+        "device": device_name(),
+        "cost": runs[0]["cost"],
+        "stamp": runs[0]["stamp"],
+        "confirmed": [],
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "runs": runs,
+    }
+
+
+def confirm(exp: Experiment, seed: int, device: str = "auto", say: Any = print) -> dict[str, Any]:
+    """Run one seed again at today's code; where its headline AUC agrees, mark the record so.
+
+    "Agrees" is within two standard deviations of the seeds, and at least 0.1 points (a record of
+    one seed has no spread). Raises VadError where it does not, and where there is no record.
+    """
+    record = next((r for r in read_records() if r["name"] == exp.name), None)
+    if record is None:
+        raise VadError(f"there is no record of {exp.name}", f"Make it: vadlib reproduce {exp.name}")
+    own = [checkpoint_path(exp, seed), home() / "data" / scores_path(exp.name, seed)]
+    before = {path: path.read_bytes() for path in own if path.exists()}
+    rows = run_seed(exp, seed, device, say)["rows"]
+    for path, content in before.items():  # the record's own checkpoint and scores stay
+        path.write_bytes(content)
+    old = next(r for r in record["results"] if is_headline(r))
+    new = next(r["value"] for r in rows if is_headline(r))
+    slack = max(2 * (old["sd"] or 0), 0.001)
+    if abs(new - old["mean"]) > slack:
+        raise VadError(
+            f"{exp.name}: seed {seed} gives {100 * new:.2f} at today's code, the record says "
+            f"{100 * old['mean']:.2f} within {100 * slack:.2f}",
+            f"Find the change that moved it, or make the record anew: vadlib reproduce {exp.name}",
+        )
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    entry = {"stamp": exp.stamp, "commit": commit(), "seed": seed, "value": new, "date": date}
+    record["confirmed"].append(entry)
+    write_record(record)
+    return record

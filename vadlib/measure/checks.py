@@ -1,0 +1,88 @@
+"""What may be measured: scores and truth in pairs, or an error that says what is amiss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from vadlib.errors import VadError
+
+Pair = tuple[np.ndarray, np.ndarray]
+Arrays = Sequence[Any] | np.ndarray
+ONE_CLASS = "These metrics compare abnormal with normal: give videos in which both occur."
+
+
+def _pool(scores: Arrays, labels: Arrays) -> tuple[np.ndarray, np.ndarray]:
+    series, truth = _frames(scores, labels)
+    values, pooled = np.concatenate(series), np.concatenate(truth)
+    _both_classes(pooled)
+    return values, pooled
+
+
+def _both_classes(truth: np.ndarray) -> None:
+    if not 0 < np.count_nonzero(truth) < len(truth):
+        kind = "abnormal" if truth[0] else "normal"
+        raise VadError(f"labels: all {len(truth)} frames are {kind}", ONE_CLASS)
+
+
+def _frames(scores: Arrays, labels: Arrays) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """One finite (T,) array of scores and one of bool labels a video."""
+    pairs = _paired(scores, labels, ndim=1, what="scores")
+    return [s for s, _ in pairs], [t for _, t in pairs]
+
+
+def _paired(given: Arrays, true: Arrays, ndim: int, what: str) -> list[Pair]:
+    """Predictions and bool truth, video by video; a lone array is one video."""
+    if len(given) == 0 or len(true) == 0:
+        raise VadError(f"{what}: nothing to measure", "Give at least one video.")
+    given = [given] if np.ndim(given[0]) == ndim - 1 else given
+    true = [true] if np.ndim(true[0]) == ndim - 1 else true
+    if len(given) != len(true):
+        raise VadError(
+            f"{what}: {len(given)} videos against labels of {len(true)}",
+            "Give one array a video on both sides, in the same order.",
+        )
+    names = (f"{what} of video {i}" for i in range(len(given)))
+    return [_checked(g, t, ndim, n) for g, t, n in zip(given, true, names, strict=False)]
+
+
+def _checked(given: Any, true: Any, ndim: int, name: str) -> Pair:
+    given, true = np.asarray(given), np.asarray(true)
+    if given.ndim != ndim or true.ndim != ndim or not given.size or not true.size:
+        raise VadError(
+            f"{name}: shape {given.shape} with labels of shape {true.shape}",
+            f"Both must have {ndim} dimensions and not be empty.",
+        )
+    if len(given) != len(true):
+        raise VadError(
+            f"{name}: {len(given)} frames with {len(true)} labels",
+            "Take the labels of the scored frames only: scores.labels(video), scores.masks(video).",
+        )
+    if given.dtype.kind not in "fiub" or not np.isfinite(given).all():
+        raise VadError(
+            f"{name}: not all are finite numbers",
+            "Look for a division by zero or a diverged training run.",
+        )
+    if true.dtype != bool:
+        if not ((true == 0) | (true == 1)).all():
+            raise VadError(f"{name}: labels other than 0 and 1", "Compare first, as in mask > 0.")
+        true = true == 1
+    return given, true
+
+
+def _resized(pairs: list[Pair]) -> Iterator[Pair]:
+    """Heat maps in float32 at the size of their masks."""
+    for heat, mask in pairs:
+        heat = np.ascontiguousarray(heat, np.float32)
+        if heat.shape != mask.shape:
+            size = mask.shape[2], mask.shape[1]
+            heat = np.stack([cv2.resize(h, size, interpolation=cv2.INTER_LINEAR) for h in heat])
+        yield heat, mask
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise VadError(f"{name} is {value!r}", f"Choose one of: {', '.join(known)}.")

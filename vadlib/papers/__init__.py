@@ -1,0 +1,72 @@
+"""Every paper owns its folder; here they are put together, a line for each.
+
+A folder's `rows.py` holds METHODS (how each profile trains them) and ROWS (the experiments).
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import Any
+
+from vadlib.detector import Detector
+from vadlib.errors import VadError
+from vadlib.lab.experiment import Experiment, Method
+from vadlib.lab.sets import PROFILES
+
+PAPERS = (
+    "baselines",
+    "maam",
+    "msti",
+    "mdsf",
+    "local_patterns",
+    "la_net",
+)
+
+
+@cache
+def methods() -> dict[str, Method]:
+    """Every method by its name, baselines first."""
+    return {m.name: m for rows in _rows() for m in rows.METHODS}
+
+
+@cache
+def experiments() -> dict[str, Experiment]:
+    """Every experiment by its name, paper by paper."""
+    return {e.name: e for rows in _rows() for e in rows.ROWS}
+
+
+def _rows() -> list[Any]:
+    return [importlib.import_module(f"vadlib.papers.{paper}.rows") for paper in PAPERS]
+
+
+def method(name: str) -> Method:
+    """A method by its name. Raises VadError for an unknown one, naming those that exist."""
+    if name not in methods():
+        raise VadError(f"unknown method {name!r}", f"Use one of: {', '.join(methods())}.")
+    return methods()[name]
+
+
+def detector(name: str, **options: Any) -> Detector:
+    """A detector by the name of its method, untrained.
+
+    options  the arguments of the detector's class
+    Raises VadError for an unknown name or option.
+    """
+    return method(name).make(**options)
+
+
+def experiment(name: str, profile: str | None = None) -> Experiment:
+    """An experiment by name; `profile` replaces the last part of the name.
+
+    Raises VadError for an unknown one.
+    """
+    if profile is not None:
+        head, _, last = name.rpartition("-")
+        name = f"{head if last in PROFILES else name}-{profile}"
+    if name not in experiments():
+        raise VadError(
+            f"there is no experiment {name!r}",
+            f"`vadlib status` and this list know: {', '.join(experiments())}.",
+        )
+    return experiments()[name]

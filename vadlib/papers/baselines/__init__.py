@@ -1,0 +1,1 @@
+"""Rules that learned nothing (chapter 04)."""

@@ -1,0 +1,37 @@
+"""The untrained rule for bags: what weak labels have to beat before they have taught anything."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vadlib.data.bags import Bag
+from vadlib.detector import Scores
+from vadlib.errors import VadError
+from vadlib.papers.baselines.rules import Untrained
+from vadlib.see.extract import SPEEDS, STRIPS, WAYS
+
+
+class FlowBag(Untrained):
+    """The strip of the frame in which most moves: the largest sum of a strip's flow histogram.
+
+    It is to bags of the extractor "flow" what `ZeroFlow` is to videos. The strips are the
+    features' own, summed over directions and speeds; nothing is scaled, fitted or chosen.
+    """
+
+    name = "flow-bag"
+
+    def score(self, video: Bag) -> Scores:
+        """The mean over crops; each snippet's score speaks for all of its frames.
+
+        Raises VadError for features that are not the 144 of `extract.flow_histogram`.
+        """
+        if video.features.shape[2] != STRIPS * WAYS * len(SPEEDS):
+            raise VadError(
+                f"bag {video.dataset}/{video.name} has {video.features.shape[2]} numbers a snippet",
+                'The strips of flow are in bags of the extractor "flow": choose such data.',
+            )
+        crops, snippets, _ = video.features.shape
+        strips = np.stack([np.array(video.features[c], np.float64) for c in range(crops)])
+        strips = strips.reshape(crops, snippets, STRIPS, -1).sum(3)  # (crops, T, strips)
+        index = np.arange(len(video))
+        return Scores(video.name, strips.max(2).mean(0)[index // video.span], index)

@@ -1,0 +1,1 @@
+"""LA-Net and discriminative dynamics learning (chapter 12)."""

@@ -1,0 +1,1 @@
+"""Local Patterns: words, and how they move (chapters 10 and 11)."""

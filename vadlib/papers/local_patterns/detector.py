@@ -1,0 +1,356 @@
+"""Local Patterns as a detector: words find parts, a state machine foresees them (Jiang and Mao,
+2025, "Local Patterns Generalize Better for Novel Anomalies").
+
+A box is looked at in six consecutive frames. From the features of the first five, the state machine
+predicts those of the sixth: an anomaly is what it predicts badly. Equation numbers are the paper's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vadlib.data import store
+from vadlib.data.base import Video
+from vadlib.detector import Detector, History, Scores
+from vadlib.errors import VadError
+from vadlib.lab import train as training
+from vadlib.lab.train import pick_device, train
+from vadlib.papers.local_patterns.alignment import fit as fit_branch
+from vadlib.papers.local_patterns.alignment import look
+from vadlib.papers.local_patterns.config import BRANCHES, LocalPatternsConfig
+from vadlib.papers.local_patterns.dynamics import SMM, Last, Linear, whitening
+from vadlib.papers.local_patterns.sight import (
+    ITAM_CODE,
+    Effnet,
+    Eyes,
+    Moments,
+    Sight,
+    halved,
+    round_weights,
+    source_of,
+    spread,
+)
+from vadlib.papers.local_patterns.words import ITAM
+from vadlib.see import captions, motion, objects
+from vadlib.see.captions import AttributeCaptioner
+
+
+class LocalPatternsNet(nn.Module):
+    """Extractors, frozen once they are trained; the predictor of what they see; the whitening of
+    its errors, (N, N), which begins as the identity."""
+
+    whiten: Tensor
+
+    def __init__(self, config: LocalPatternsConfig):
+        super().__init__()
+        self.config = config
+        if config.predictor == "velocity":
+            eyes = []
+        elif config.features == "effnet":
+            eyes = [Effnet()]
+        else:
+            eyes = [Eyes(ITAM(config.branch)) for _ in BRANCHES[config.features]]
+        self.extractors = nn.ModuleList(eyes).requires_grad_(False)
+        if config.learns:
+            channels = config.channels if config.predictor == "smm" else None
+            sizes = (config.width, config.length, config.order, channels)
+            self.predict = SMM(*sizes, config.rule, config.residual)
+        else:
+            self.predict = Linear() if config.predictor == "linear" else Last()
+        size = config.width if config.error == "whitened" and eyes else 0
+        self.register_buffer("whiten", torch.eye(size))
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Tubes (B, L+1, inputs, size, size) in [-1, 1] -> the error of each (B,)."""
+        seen = [eye(crops.flatten(0, 1)) for eye in self.extractors]
+        if not seen:
+            return crops.new_zeros(len(crops))
+        return self.error(torch.cat(seen, 1).unflatten(0, crops.shape[:2]))
+
+    def residue(self, v: Tensor) -> Tensor:
+        """What was not foreseen of the last of L+1 moments: (B, L+1, N) -> (B, N)."""
+        return self.predict(v[:, :-1]) - v[:, -1]
+
+    def error(self, v: Tensor) -> Tensor:
+        """Mean square of what was not foreseen, whitened where the config says so: (B, L+1, N) ->
+        (B,). The paper defines no score; this is what its "prediction error" says."""
+        r = self.residue(v)
+        r = r @ self.whiten if len(self.whiten) else r
+        return r.square().mean(1)
+
+
+def average(errors: np.ndarray, frame: np.ndarray, thing: np.ndarray, frames: int) -> np.ndarray:
+    """The mean error of a thing over its last `frames` frames, the newest among them: errors (n,),
+    the frame and the thing of each (n,) int, frames rising -> (n,)."""
+    out, past = np.empty(len(errors)), {}
+    for i, (t, who) in enumerate(zip(frame.tolist(), thing.tolist(), strict=True)):
+        recent = [(s, e) for s, e in past.get(who, []) if s > t - frames] + [(t, errors[i])]
+        past[who] = recent
+        out[i] = np.mean([e for _, e in recent])
+    return out
+
+
+def paint(boxes: np.ndarray, values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H, W) float32: each pixel the largest value among the boxes (n, 4) over it, 0 elsewhere."""
+    heat = np.zeros(size, np.float32)
+    for (y0, x0, y1, x1), value in zip(np.clip(boxes, 0, None), values, strict=True):
+        part = heat[int(y0) : int(np.ceil(y1)), int(x0) : int(np.ceil(x1))]
+        np.maximum(part, np.float32(value), out=part)
+    return heat
+
+
+# --------------------------------------------------------------------------------- the detector
+
+
+class LocalPatterns(Detector):
+    """ITAM and SMM as a detector: `fit` on normal videos, `score` any. Raises VadError as they do.
+
+    What rows of a table share is made once and kept in the cache: boxes, trained branches (by seed,
+    sentences and data) and features. A history counts the branches' training whoever began it.
+    """
+
+    name = "local-patterns"
+
+    def __init__(self, config: LocalPatternsConfig | None = None, device: str = "auto"):
+        self.config = config or LocalPatternsConfig()
+        self.device = pick_device(device)
+        self.net = self.build(self.config)
+        self.floor = 0.0  # the score of a frame without boxes: the lowest in training
+        self.boxes_a_frame = 1  # mean in training, for the cost
+
+    @staticmethod
+    def build(config: LocalPatternsConfig) -> LocalPatternsNet:
+        """The network of a config, initialised from its training seed."""
+        torch.manual_seed(config.train.seed)
+        return LocalPatternsNet(config)
+
+    # ------------------------------------------------------------------------------------ boxes
+
+    def tight(self, video: Video) -> objects.Boxes:
+        """What moves, (n, 4) a frame, neither squared nor enlarged; found once, then remembered."""
+        how = replace(self.config.boxes, square=False, enlarge=1.0)
+        content = video.key or store.digest(video.frames)
+        found = store.remember(
+            f"boxes {content} {video.size} {how} {source_of('see.objects', 'see.motion')}",
+            lambda: [b.tolist() for b in objects.propose(video, how)],
+        )
+        return [np.array(b, np.float32).reshape(-1, 4) for b in found]
+
+    def windows(self, video: Video) -> objects.Boxes:
+        """The same boxes, row by row, as they are looked at: squared, enlarged, on the grid."""
+        scale = video.size[0] / 128
+        return [objects.frame_boxes(b, self.config.boxes, scale) for b in self.tight(video)]
+
+    def tubes(self, video: Video) -> objects.Tubes:
+        """Tubes of L + 1 crops, the last of which is to be predicted, one for each window."""
+        lag = self.config.lag
+        return objects.tubes(video, self.windows(video), self.config.length + 1, before=lag)
+
+    # --------------------------------------------------------------------------------- training
+
+    def fit(
+        self, videos: list[Video], config: LocalPatternsConfig | None = None, **options: Any
+    ) -> History:
+        """Train the branches (eq. 1), then the state machine on what they see. `options` go to
+        `train`; the history's loss is the state machine's, its time that of both."""
+        if config is not None:
+            self.config, self.net = config, self.build(config)
+        history = self.fit_branches(videos, **options)
+        moments = self.moments(videos) if len(self.net.extractors) else None
+        if self.config.learns:
+
+            def loss(net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+                v = batch["v"]
+                return {"total": F.mse_loss(net(v[:, :-1]), v[:, -1])}
+
+            clips: Any = moments  # all that `train` asks of clips
+            how, before = self.config.train, history
+            history = train(self.net.predict, clips, loss, how, device=self.device, **options)
+            history.seconds += before.seconds
+            history.samples += before.samples
+            round_weights(self.net.predict)
+        if moments is not None and self.config.error == "whitened":
+            self.fit_whitening(moments)
+        self.calibrate(videos)
+        return history
+
+    @torch.no_grad()
+    def fit_whitening(self, moments: Moments) -> None:
+        """Measure how what is not foreseen is spread on normal boxes."""
+        net = self.net.to(self.device).eval()
+        parts = moments.features.split(512)
+        residues = torch.cat([net.residue(p.float().to(self.device)).cpu() for p in parts])
+        net.whiten.copy_(whitening(residues, self.config.shrink).half())
+
+    def fit_branches(self, videos: list[Video], **options: Any) -> History:
+        """Train the branches, or take up those that were trained alike before."""
+        total = History()
+        if self.config.features == "random":
+            round_weights(self.net.extractors)
+        if self.config.features in ("random", "effnet") or self.config.predictor == "velocity":
+            return total
+        for eyes, branch in zip(self.net.extractors, BRANCHES[self.config.features], strict=True):
+            state, history = self.branch(videos, branch, **options)
+            eyes.load_state_dict(state)
+            total.seconds += history.seconds
+            total.samples += history.samples
+        return total
+
+    def branch(self, videos: list[Video], branch: int, **options: Any) -> tuple[dict, History]:
+        """The weights of a branch's image half, trained on captioned boxes of these videos."""
+        config = self.config.branch
+        code = source_of("see.objects", "see.attributes", "see.captions", "see.tokens", *ITAM_CODE)
+        how = [code, asdict(config), asdict(self.config.boxes), self.config.crops]
+        data = store.digest([[v.key or store.digest(v.frames), v.size] for v in videos])
+        path = store.cache_root() / "itam" / f"branch{branch}-{store.digest(how)}-{data}.pt"
+        if path.exists():
+            kept = training.read(path)
+            return kept["eyes"], History(**kept["history"])
+        boxes = [self.windows(v) for v in videos]
+        tight = [self.tight(v) for v in videos]  # the grid's jumps would be no movement
+        captioner = AttributeCaptioner().fit(videos, tight)
+        pairs = zip(videos, tight, strict=True)
+        said = np.concatenate([captioner.captions(v, b) for v, b in pairs])
+        columns = [captions.TEMPLATES.index(t) for t in captions.BRANCHES[branch]]
+        crops, which = self.crops(videos, boxes)
+        if folder := options.get("folder"):
+            options = options | {"folder": Path(folder) / f"branch{branch}"}
+        net, history = fit_branch(
+            videos, crops, said[which][:, columns], config, device=self.device, **options
+        )
+        eyes = halved(Eyes(net).state_dict())
+        if options.get("stop_after") is None:  # a training that was cut short is nobody's
+            training.write(path, {"eyes": eyes, "history": asdict(history)})
+        return eyes, history
+
+    def crops(
+        self, videos: list[Video], boxes: Sequence[objects.Boxes]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """At most `config.crops` boxes of all, evenly spread: crops, and which rows they are."""
+        counts = [sum(map(len, b)) for b in boxes]
+        size, lag = self.config.itam.size, self.config.lag
+        which = spread(sum(counts), self.config.crops)
+        cut, kept, before = [], [], 0
+        for video, found, count in zip(videos, boxes, counts, strict=True):
+            rows = which[(which >= before) & (which < before + count)] - before
+            every = objects.tubes(video, found, 1)
+            rows = rows[every.frame[rows] >= lag]  # the first frames have no past
+            cut.append(look(video, every.frame[rows], every.box[rows], size, lag))
+            kept.append(before + rows)
+            before += count
+        return np.concatenate(cut), np.concatenate(kept)
+
+    def moments(self, videos: list[Video]) -> Moments:
+        """At most `config.tubes` tubes of all, evenly spread, as features (n, L+1, N).
+
+        Raises VadError where no video has a tube.
+        """
+        tubes = [self.tubes(v) for v in videos]
+        which, before, parts = spread(sum(map(len, tubes)), self.config.tubes), 0, []
+        for part in tubes:
+            rows = which[(which >= before) & (which < before + len(part))] - before
+            before += len(part)
+            if not len(rows):
+                continue
+            chosen = objects.Tubes(part.video, part.frame[rows], part.box[rows], part.length)
+            parts.append(self.seen(Sight(chosen)))
+        if not parts:
+            raise VadError(
+                f"nothing moves in the {len(videos)} training videos",
+                "Give longer videos with people in them, or lower `boxes.min_area`.",
+            )
+        return Moments(videos, torch.cat(parts))
+
+    def seen(self, sight: Sight) -> Tensor:
+        """What all extractors see in tubes: (n, L+1, N) float16, the branches side by side."""
+        config = self.config.branch
+        parts = [sight.features(eyes, config, self.device) for eyes in self.net.extractors]
+        return torch.cat([torch.from_numpy(np.asarray(p)[sight.at]) for p in parts], 2)
+
+    def calibrate(self, videos: list[Video], every: int = 8) -> None:
+        """What an empty frame is worth: the lowest frame score in every eighth training video."""
+        self.floor, counts = 0.0, [len(b) for v in videos for b in self.tight(v)]
+        self.boxes_a_frame = max(1, round(float(np.mean(counts))))
+        lows = [self.frame_scores(v)[1] for v in videos[::every]]
+        self.floor = float(min((low.min() for low in lows if len(low)), default=0.0))
+
+    # ---------------------------------------------------------------------------------- testing
+
+    def box_errors(self, video: Video) -> tuple[objects.Tubes, np.ndarray]:
+        """The tubes of a video, and the error of each (n,), averaged over the tubes before it."""
+        tubes, velocity = self.tubes(video), self.config.predictor == "velocity"
+        errors = self.velocities(video) if velocity else self.errors(tubes)
+        things = np.concatenate(objects.track(self.windows(video))[self.config.first :])
+        return tubes, average(errors, tubes.frame, things, self.config.smooth)
+
+    @torch.no_grad()
+    def errors(self, tubes: objects.Tubes) -> np.ndarray:
+        """What was not foreseen of each tube (n,)."""
+        if not len(tubes):
+            return np.zeros(0)
+        net, v = self.net.to(self.device).eval(), self.seen(Sight(tubes))
+        parts = [net.error(part.float().to(self.device)).cpu() for part in v.split(512)]
+        return torch.cat(parts).double().numpy()
+
+    def velocities(self, video: Video) -> np.ndarray:
+        """The mean length of the flow that leads to frame t in each tight box of it, (n,)."""
+        flow, out = motion.flow(video), []
+        for t, boxes in enumerate(self.tight(video)):
+            if t < self.config.first or not len(boxes):
+                continue
+            speed = motion.magnitude(flow[t - 1])
+            for y0, x0, y1, x1 in np.clip(boxes, 0, None).astype(int):
+                out.append(speed[y0:y1, x0:x1].mean())
+        return np.array(out, np.float64)
+
+    def frame_scores(self, video: Video) -> tuple[tuple[objects.Tubes, np.ndarray], np.ndarray]:
+        """Tubes and errors; the worst of each frame from `first` on, `floor` without boxes."""
+        tubes, errors = self.box_errors(video)
+        frame = np.full(len(video), -np.inf)
+        np.maximum.at(frame, tubes.frame, errors)
+        frame = frame[self.config.first :]
+        return (tubes, errors), np.where(np.isfinite(frame), frame, self.floor)
+
+    def score(self, video: Video) -> Scores:
+        """The worst box of each frame; those before `config.first` have no score.
+
+        The heatmap is each box's error, painted over what moves (the tight box); where several
+        overlap, the largest. `terms` holds the mean over the boxes ("mean"), `facts` their number.
+        """
+        (tubes, errors), frame = self.frame_scores(video)
+        first, tight = self.config.first, self.tight(video)
+        heat = np.zeros((len(frame), *video.size), np.float32)
+        mean, count = np.full(len(frame), self.floor), np.zeros(len(frame))
+        for t in np.unique(tubes.frame):
+            own = errors[tubes.frame == t]
+            heat[t - first] = paint(tight[t], own, video.size)
+            mean[t - first], count[t - first] = own.mean(), len(own)
+        index = np.arange(first, len(video))
+        return Scores(video.name, frame, index, heat, {"mean": mean}, {"boxes": count})
+
+    def cost_inputs(self, size: tuple[int, int]) -> tuple[Tensor]:
+        """What the network reads for one scored frame: the tubes of as many boxes as is usual."""
+        side, inputs = self.config.itam.size, self.config.branch.inputs
+        return (torch.zeros(self.boxes_a_frame, self.config.length + 1, inputs, side, side),)
+
+    def state(self) -> dict:
+        """What a checkpoint holds; not the weights of EfficientNet, which come with its package."""
+        net = self.net.state_dict()
+        if self.config.features == "effnet":
+            net = {k: v for k, v in net.items() if not k.startswith("extractors.")}
+        kept = {"floor": self.floor, "boxes_a_frame": self.boxes_a_frame}
+        return {"net": halved(net), "config": asdict(self.config)} | kept
+
+    def load_state(self, state: dict) -> None:
+        """Take up a checkpoint's weights. Raises RuntimeError or KeyError when they do not fit."""
+        own = self.net.state_dict() if self.config.features == "effnet" else {}
+        self.net.load_state_dict(own | state["net"])
+        self.floor, self.boxes_a_frame = state["floor"], state["boxes_a_frame"]

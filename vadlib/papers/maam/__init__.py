@@ -1,0 +1,1 @@
+"""MAAM-Net (chapter 07)."""

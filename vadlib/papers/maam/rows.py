@@ -1,0 +1,46 @@
+"""MAAM-Net: how each profile trains it, and its experiments."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from vadlib.lab.experiment import Experiment, Method, TrainConfig, everywhere
+from vadlib.papers.maam.config import MAAMConfig
+
+# How MAAM-Net is trained at each profile. Width, steps and learning rate of smoke and standard were
+# chosen by what two cores can do and by the loss on two *training* videos held out; "full" is the
+# paper's section 4.3.
+PROFILES: dict[str, dict[str, Any]] = {
+    "smoke": {
+        "width": 8,
+        "items": 100,
+        "patch": (16, 11),
+        "train": TrainConfig(epochs=2, batch_size=4, lr=2e-3, schedule="cosine"),
+    },
+    "standard": {
+        "width": 8,
+        "patch": (16, 11),
+        "train": TrainConfig(epochs=4, batch_size=4, lr=2e-3, schedule="cosine"),
+    },
+    "full": {},
+}
+
+METHOD = Method("maam", "vadlib.papers.maam.detector:MAAM", MAAMConfig, PROFILES)
+METHODS = [METHOD]
+ROWS = [
+    *everywhere(METHOD, note="the method, with the latent loss as printed", committed=True),
+    *everywhere(METHOD, "-pull", "the latent loss that the text describes", latent="pull"),
+    *everywhere(METHOD, "-none", "no latent loss", latent="none"),
+    *everywhere(METHOD, "-nomemory", "no memory: the decoders read the encoder", memory=False),
+    # does three times the training change what the motion branch can do?
+    Experiment(
+        "maam-long-ped2-standard",
+        METHOD,
+        "ped2",
+        "standard",
+        config={"train": replace(PROFILES["standard"]["train"], epochs=12)},
+        note="three times the training",
+        committed=True,
+    ),
+]

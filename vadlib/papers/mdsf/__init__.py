@@ -1,0 +1,1 @@
+"""MDSF (chapter 09)."""

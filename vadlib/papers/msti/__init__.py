@@ -1,0 +1,1 @@
+"""MSTI-Net (chapter 08)."""
