@@ -1,4 +1,4 @@
-"""The command line: `vadlib data | fit | score | reproduce | status` (also `python -m vadlib`)."""
+"""The command line: `vadlib data | fit | score | reproduce | status | new`."""
 
 from __future__ import annotations
 
@@ -65,6 +65,9 @@ def parser() -> argparse.ArgumentParser:
 
     one = command("status", status, "list the records: what was measured, and what is stale")
     one.add_argument("--json", action="store_true", help="every number, as JSON")
+
+    one = command("new", new, "lay out a new paper: its folder, its test, its chapter")
+    one.add_argument("name", help="of its folder in vadlib/papers, such as maam")
     return top
 
 
@@ -172,6 +175,14 @@ def status(options: argparse.Namespace) -> None:
         seeds = f"{len(record['seeds'])} seed{'s' * (len(record['seeds']) > 1)}"
         state = "stale" if record["stale"] else "current"
         print(f"{record['name']:32} {100 * best['mean']:5.1f}  {seeds:8} {state}")
+
+
+def new(options: argparse.Namespace) -> None:
+    from vadlib.press.new import new
+
+    root = Path.cwd()
+    for path in new(options.name, root):
+        print(path.relative_to(root))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import nbformat
 import yaml
 
 from vadlib.errors import VadError
-from vadlib.press import runner
+from vadlib.press import house, runner
 
 BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\(@COLAB@[^)]*\)")
 
@@ -78,6 +78,8 @@ def write_stage(root: Path, stage: Path, pages: dict[str, Path], folder: Path) -
     shutil.rmtree(stage, ignore_errors=True)
     shutil.copytree(root / "book", stage, ignore=shutil.ignore_patterns("*.ipynb", ".*"))
     shutil.copy(mathjax(), stage / "_static")
+    if "api" in pages:  # as the house is now, not as it was when somebody last drew it
+        (stage / "fig" / "house.svg").write_text(house.drawing(root), encoding="utf-8")
     address, waiting = repository(root), []
     shutil.copy(root / "_toc.yml", stage)
     config = yaml.safe_load(fill((root / "_config.yml").read_text(encoding="utf-8"), address))

@@ -30,14 +30,14 @@ def similarities(queries: Tensor, items: Tensor, kind: str = "cosine") -> Tensor
     return queries @ items.T
 
 
-def shrink(weights: Tensor, threshold: float, eps: float = 1e-12) -> Tensor:
+def shrink(weights: Tensor, threshold: float) -> Tensor:
     """Equation 3: keep a weight that exceeds the threshold, and make the others exactly zero.
 
-    weights  (..., N), >= 0. The printed max(w - t, 0) w / (|w - t| + eps) needs no absolute value:
-    where it matters, |w - t| is max(w - t, 0). One temporary of the weights' size fewer.
+    weights  (..., N), >= 0. The printed max(w - t, 0) w / (|w - t| + eps) is w above the threshold,
+    but for eps; its derivative is not 1 there: just above, the quotient's explodes (one part in eps
+    of a weight away, by a factor of thousands), and a few queries would push all others aside.
     """
-    excess = F.relu(weights - threshold)
-    return excess * weights / (excess + eps)
+    return F.threshold(weights, threshold, 0.0)
 
 
 def guard_empty(kept: Tensor, weights: Tensor, rule: str = "argmax") -> Tensor:

@@ -33,6 +33,19 @@ ROWS = [
     *everywhere(METHOD, "-pull", "the latent loss that the text describes", latent="pull"),
     *everywhere(METHOD, "-none", "no latent loss", latent="none"),
     *everywhere(METHOD, "-nomemory", "no memory: the decoders read the encoder", memory=False),
+    # Table 5's other corners: sparsity of eq. 8, latent loss of eq. 9
+    *everywhere(METHOD, "-nosparse", "no sparsity loss", sparse="none"),
+    *everywhere(
+        METHOD, "-neither", "neither sparsity nor latent loss", sparse="none", latent="none"
+    ),
+    # what the sparsity loss can do, by its weight
+    *everywhere(METHOD, "-alpha3e-3", "ten times the paper's weight of sparsity", alpha=3e-3),
+    *everywhere(METHOD, "-alpha3e-2", "a hundred times it", alpha=3e-2),
+    *everywhere(METHOD, "-alpha3e-1", "a thousand times it", alpha=3e-1),
+    # appearance alone, where the memory can act: motion has no weight, in training or in the score
+    *everywhere(METHOD, "-app", "appearance alone", lambda_m=0.0),
+    *everywhere(METHOD, "-app-nomemory", "appearance alone, no memory", lambda_m=0.0, memory=False),
+    *everywhere(METHOD, "-app-alpha3e-1", "appearance alone, sparse", lambda_m=0.0, alpha=3e-1),
     # does three times the training change what the motion branch can do?
     Experiment(
         "maam-long-ped2-standard",
