@@ -1,13 +1,15 @@
-"""Carry the stamps of records over a change that moves no number, by proof, and say what was proven.
+"""Carry the stamps of records over a change that moves no number, and print the proof.
 
     git worktree add OLD REVISION            # the tree before the change
-    python tools/carry.py OLD                # shows the proof
+    python tools/carry.py OLD                # shows the proof for the records that lie in OLD
     python tools/carry.py OLD --write        # and, where nothing speaks against it, the new stamps
 
 For every record: it is current by the rule of the old tree; its config is the same to the letter;
-every definition behind it says the same as one of that name in the old tree (names of this package
-written without their modules, layout and docstrings left out), or is printed here to be read; and
-its data set, read by the new code, has the hashes of data and labels that its runs hold.
+every definition behind it says the same as one of that name in the old tree (names of this
+package written without their modules, layout and docstrings left out), or is printed here to be
+read; and its data set, read by the new code, has the hashes of data and labels that its runs hold.
+With --write, labels that were not kept are kept now, and the record gets the hashes of the files
+that its runs left.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import ast
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,17 +38,27 @@ def plain(text: str) -> str:
 def definitions(stamp, package: str = "vadlib") -> dict[str, list[str]]:
     """Name -> what its definitions say, as dumps of their trees."""
     found: dict[str, list[str]] = {}
-    packages = frozenset([package])
-    for source in stamp._sources(packages):
+    sources = stamp._sources(frozenset([package]), None)
+    for source in sources.values():
         for s in source.statements:
-            text = plain(stamp._text(s, packages))
+            text = plain(stamp._text(s, sources))
             for name in s.bound or {"(statement)"}:
                 found.setdefault(name, []).append(text)
     return found
 
 
 def old_side() -> None:
-    """In the old tree, in a process of its own: definitions, configs, and whether all is current."""
+    """In the old tree, in a process of its own: definitions, configs, and what is stale."""
+    try:
+        from vadlib.experiments import EXPERIMENTS, records
+
+        state = {r["name"]: r["stale"] for r in records(Path("data/results"))}
+    except ImportError:  # a tree of the new layout
+        from vadlib.lab.records import records
+        from vadlib.papers import experiments
+
+        EXPERIMENTS = experiments()
+        state = {r["name"]: r["stale"] for r in records(EXPERIMENTS, Path("data/results"))}
     for name in ("source", "stamp"):  # the new rule, laid over the old package
         spec = importlib.util.spec_from_file_location(
             f"vadlib.lab.{name}", ROOT / "vadlib" / "lab" / f"{name}.py"
@@ -54,24 +67,24 @@ def old_side() -> None:
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
     said = definitions(sys.modules["vadlib.lab.stamp"])
-    try:
-        from vadlib.experiments import EXPERIMENTS, records
-
-        state = {r["name"]: r["stale"] for r in records(ROOT / "data" / "results")}
-    except ImportError:  # a tree of the new layout
-        from vadlib.lab.records import records
-        from vadlib.papers import experiments
-
-        EXPERIMENTS = experiments()
-        state = {r["name"]: r["stale"] for r in records(EXPERIMENTS, ROOT / "data" / "results")}
     configs = {name: EXPERIMENTS[name].config_dict for name in state if name in EXPERIMENTS}
     print(json.dumps({"said": said, "stale": state, "configs": configs}))
+
+
+def bring(data: Path, name: str, run: dict) -> None:
+    """The files that a run left in the old tree, where it has them."""
+    own = [f"scores/{name}-s{run['seed']}.npz", f"scores/labels-{run['label_sha']}.npz"]
+    for part in [*own, f"checkpoints/{name}-s{run['seed']}.pt"]:
+        if (data / part).exists() and (data / part).resolve() != (ROOT / "data" / part).resolve():
+            shutil.copy(data / part, ROOT / "data" / part)
 
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("old", type=Path)
     options.add_argument("--write", action="store_true")
+    options.add_argument("--only", nargs="+", default=[""], help="how names of records begin")
+    options.add_argument("--skip", nargs="+", default=[], help="how names of others begin")
     options.add_argument("--old-side", action="store_true", help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.old_side:
@@ -84,25 +97,39 @@ def main() -> int:
         print(done.stderr)
         return 1
     old = json.loads(done.stdout.splitlines()[-1])
-    return compare(old, given.write)
+    return compare(old, given)
 
 
-def compare(old: dict, write: bool) -> int:
+def compare(old: dict, given: argparse.Namespace) -> int:
     from vadlib.data.store import digest
     from vadlib.lab import stamp
+    from vadlib.lab.checkpoints import checkpoint_of
     from vadlib.lab.experiment import BEYOND, roots_of
-    from vadlib.lab.records import read_records, write_record
+    from vadlib.lab.records import (
+        file_sha,
+        kept,
+        scores_path,
+        truth_path,
+        write_record,
+        write_truth,
+    )
     from vadlib.lab.run import data_sha
     from vadlib.papers import experiments
 
-    packages, known, shas = frozenset(["vadlib"]), experiments(), {}
+    sources, known, shas = stamp._sources(frozenset(["vadlib"]), None), experiments(), {}
     differs: dict[str, set[str]] = {}
     bad, carried, behind = 0, 0, set()
     texts = {}
-    for source in stamp._sources(packages):
+    for source in sources.values():
         for s in source.statements:
-            texts[f"{s.module}:{s.label}"] = (s, plain(stamp._text(s, packages)))
-    for record in read_records():
+            texts[f"{s.module}:{s.label}"] = (s, plain(stamp._text(s, sources)))
+    write, data = given.write, given.old / "data"
+    for path in sorted((data / "results").glob("*.json")):
+        if not path.name.startswith(tuple(given.only)) or path.name.startswith(tuple(given.skip)):
+            continue
+        record = json.loads(path.read_text())  # as it lies there: an older form is carried too
+        if "runs" not in record:
+            continue
         name, exp = record["name"], known.get(record["name"])
         if exp is None or old["stale"][name]:
             print(f"NOT CARRIED {name}: {'no such experiment' if exp is None else 'was stale'}")
@@ -123,6 +150,8 @@ def compare(old: dict, write: bool) -> int:
             if key not in shas:
                 train, test = (exp.load(split, run["seed"]) for split in ("train", "test"))
                 shas[key] = data_sha(train + test), digest(*(v.labels for v in test))
+                if write:
+                    write_truth(test)
             if shas[key] != (run["data_sha"], run["label_sha"]):
                 print(f"{name}, seed {run['seed']}: data or labels hash otherwise")
                 bad += 1
@@ -130,7 +159,17 @@ def compare(old: dict, write: bool) -> int:
             record["stamp"] = exp.stamp
             for run in record["runs"]:
                 run["stamp"] = exp.stamp
+                bring(data, name, run)
+                left = {
+                    "scores": kept("scores") / scores_path(name, run["seed"]).name,
+                    "labels": kept("scores") / truth_path(run["label_sha"]).name,
+                    "checkpoint": checkpoint_of(name, run["seed"]),
+                }
+                files = {what: file_sha(file) for what, file in left.items() if file.exists()}
+                run["files"] = files | run.get("files", {})
             record["confirmed"] = []
+            for protocol in record["protocols"].values():
+                protocol["chosen on test"] = exp.chosen
             write_record(record)
         carried += 1
     print(f"{carried} records: current by the old rule, config the same, data and labels the same")

@@ -14,6 +14,7 @@ import math
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -101,7 +102,7 @@ def remember(key: str, compute: Callable[[], Any]) -> Any:
     with suppress(OSError, ValueError):  # missing or damaged: compute it
         return json.loads(path.read_text())
     value = compute()
-    with _explained(path.parent), _complete(path) as part:
+    with whole(path) as part:
         part.write_text(json.dumps(value))
     return value
 
@@ -173,10 +174,20 @@ def _reserve(path: Path) -> None:
 
 
 @contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path to write to, which becomes `path` if the block ends well, and leaves nothing if not.
+
+    Raises VadError where the disk is full or may not be written.
+    """
+    with _explained(path.parent), _complete(path) as part:
+        yield part
+
+
+@contextmanager
 def _complete(path: Path) -> Iterator[Path]:
     """A path to write to, which becomes `path` only if the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         yield part
         with part.open("r+b") as file:

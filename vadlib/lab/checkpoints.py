@@ -14,7 +14,12 @@ from vadlib.lab.experiment import Experiment, Method, TrainConfig
 
 def checkpoint_path(exp: Experiment, seed: int) -> Path:
     """Where the weights of one seed of an experiment lie."""
-    return home() / "data" / "checkpoints" / f"{exp.name}-s{seed}.pt"
+    return checkpoint_of(exp.name, seed)
+
+
+def checkpoint_of(name: str, seed: int) -> Path:
+    """The same by the experiment's name."""
+    return home() / "data" / "checkpoints" / f"{name}-s{seed}.pt"
 
 
 def save_checkpoint(

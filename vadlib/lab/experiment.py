@@ -89,6 +89,7 @@ class Experiment:
     config     fields of the method's config that differ from its profile
     note       what the row is for
     committed  its checkpoints are part of the repository: chapters load them
+    chosen     what was chosen or changed after results on test videos had been seen; records say it
     """
 
     name: str
@@ -99,6 +100,7 @@ class Experiment:
     config: dict[str, Any] = field(default_factory=dict)
     note: str = ""
     committed: bool = False
+    chosen: str = "nothing"
 
     @property
     def trained(self) -> bool:
@@ -107,7 +109,9 @@ class Experiment:
 
     @property
     def set(self) -> DataSet:
-        """The data set that it trains and tests on."""
+        """The data set that it trains and tests on. Raises VadError for an unknown one."""
+        if self.data not in SETS:
+            raise VadError(f"there is no data set {self.data!r}", f"Use one of {', '.join(SETS)}.")
         return SETS[self.data]
 
     @property

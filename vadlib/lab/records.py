@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import platform
 import subprocess
 import sysconfig
@@ -17,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from vadlib.data.store import digest, home
+from vadlib.data.store import digest, home, whole
 from vadlib.detector import Scores
 from vadlib.errors import VadError
+from vadlib.lab.schema import Record, check
 
-NEEDED = ("name", "method", "data", "profile", "seeds", "results", "stamp", "confirmed")
+RESTORE = "Restore it with git, or make it again: vadlib reproduce NAME."
 
 
 # where pip puts the records and checkpoints of the book (pyproject.toml), as in Colab
@@ -42,21 +42,35 @@ def kept(folder: str) -> Path:
 def read_records(folder: Path | None = None) -> list[dict[str, Any]]:
     """All records of a folder, by name, each with its "path".
 
-    Raises VadError naming a file that is no record.
+    Raises VadError naming a file that is no record, that is not what its hash says (somebody
+    changed it by hand), or whose name is another's.
     """
-    found = []
-    for path in sorted((folder or kept("results")).glob("*.json")):
-        if path.name == "chapters.json":  # the chapters' times, not a record
-            continue
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            missing = [key for key in NEEDED if key not in record]
-        except ValueError as error:
-            raise VadError(f"{path} is not JSON ({error})", "Restore it with git.") from error
-        if missing:
-            raise VadError(f"{path} lacks {', '.join(missing)}", "Restore it with git.")
-        found.append(record | {"path": str(path)})
-    return found
+    found = sorted((folder or kept("results")).glob("*.json"))
+    # chapters.json holds the chapters' times, no record
+    return [read_record(path) for path in found if path.name != "chapters.json"]
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """One record, with its "path". Raises VadError as `read_records` does."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        name = path.stem
+        raise VadError(f"there is no record {name}", f"Make it: vadlib reproduce {name}") from error
+    except (ValueError, OSError, RecursionError) as error:
+        raise VadError(f"{path} is not JSON ({error})", RESTORE) from error
+    check(Record, record, str(path), RESTORE)
+    if record["name"] != path.stem:
+        raise VadError(f"{path} is the record of {record['name']}", RESTORE)
+    if content_sha(record) != record.get("sha"):
+        raise VadError(f"{path} is not what its hash says: it was changed by hand", RESTORE)
+    return record | {"path": str(path)}
+
+
+def content_sha(record: dict[str, Any]) -> str:
+    """Hash of all that a record says."""
+    own = {k: v for k, v in record.items() if k not in ("sha", "path", "stale")}
+    return digest(own)
 
 
 def records(known: Mapping[str, Any], folder: Path | None = None) -> list[dict[str, Any]]:
@@ -82,13 +96,17 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def write_record(record: dict[str, Any]) -> Path:
-    """Write a record whole or not at all, under its own name. Returns the path."""
+    """Write a record whole or not at all, under its own name, with a hash of what it says.
+
+    Returns the path. Raises VadError for one that is not whole.
+    """
     path = results_folder() / f"{record['name']}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    kept = {k: v for k, v in record.items() if k not in ("stale", "path")}
-    part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    own = {k: v for k, v in record.items() if k not in ("stale", "path", "sha")}
+    text = json.loads(json.dumps(own))  # as it will be read: lists for tuples
+    text["sha"] = content_sha(text)
+    check(Record, text, record["name"], "Look at the run that made it.")
+    with whole(path) as part:
+        part.write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
     return path
 
 
@@ -112,12 +130,26 @@ def write_scores(name: str, seed: int, scores: Sequence[Scores]) -> Path:
     return _write(home() / "data" / scores_path(name, seed), found)
 
 
+def run_of(name: str, seed: int) -> dict[str, Any]:
+    """What the record of an experiment says about one seed. Raises VadError where it has none."""
+    path = kept("results") / f"{name}.json"
+    runs = read_record(path)["runs"] if path.exists() else []
+    for run in runs:
+        if run["seed"] == seed:
+            return run
+    again = f"vadlib reproduce {name} --seed {seed}"
+    raise VadError(f"there is no record of {name} with seed {seed}", f"Make it: {again}")
+
+
 def read_scores(name: str, seed: int) -> list[Scores]:
     """The scores that a run left, one for each test video, in order.
 
-    Raises VadError naming the file when it is missing or damaged.
+    Raises VadError naming the file when it is missing, damaged, or not what the run left.
     """
-    path = kept("scores") / scores_path(name, seed).name
+    path, run = kept("scores") / scores_path(name, seed).name, run_of(name, seed)
+    again = f"vadlib reproduce {name} --seed {seed}"
+    if path.exists() and run.get("files", {}).get("scores") not in (None, file_sha(path)):
+        raise VadError(f"{path} is damaged: it is not what the run left", f"Make it: {again}")
     return [
         Scores(
             video,
@@ -125,8 +157,13 @@ def read_scores(name: str, seed: int) -> list[Scores]:
             parts["index"],
             terms={k.removeprefix("term "): v for k, v in parts.items() if k.startswith("term ")},
         )
-        for video, parts in _read(path, f"vadlib reproduce {name} --seed {seed}")
+        for video, parts in _read(path, again)
     ]
+
+
+def file_sha(path: Path) -> str:
+    """Hash of what a file holds."""
+    return digest(path.read_bytes())
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,10 +202,7 @@ def read_truth(name: str, seed: int) -> list[Truth]:
     hold the labels that the record says.
     """
     again = f"vadlib reproduce {name} --seed {seed}"
-    runs = [run for r in read_records() if r["name"] == name for run in r["runs"]]
-    sha = next((run["label_sha"] for run in runs if run["seed"] == seed), None)
-    if sha is None:
-        raise VadError(f"there is no record of {name} with seed {seed}", f"Make it: {again}")
+    sha = run_of(name, seed)["label_sha"]
     path = kept("scores") / truth_path(sha).name
     found = [
         Truth(video, parts["labels"], {k: v for k, v in parts.items() if k == "kind"})
@@ -181,14 +215,11 @@ def read_truth(name: str, seed: int) -> list[Truth]:
 
 def _write(path: Path, videos: Sequence[tuple[str, dict[str, np.ndarray]]]) -> Path:
     """Named arrays of each video, in order, as one file, which takes its name when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {}
     for number, (video, parts) in enumerate(videos):
         arrays |= {f"{number:04d}|{video}|{k}": v for k, v in parts.items()}
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
+    with whole(path) as part, part.open("wb") as file:
         np.savez_compressed(file, **arrays)
-    os.replace(part, path)
     return path
 
 

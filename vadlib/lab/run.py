@@ -7,12 +7,13 @@ import shutil
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vadlib.data.store import digest, home
+from vadlib.data.store import cache_root, digest, home
 from vadlib.detector import Detector, History, Scores
 from vadlib.errors import VadError
 from vadlib.lab.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
@@ -20,9 +21,12 @@ from vadlib.lab.experiment import Experiment, stamp_of
 from vadlib.lab.records import (
     commit,
     device_name,
+    file_sha,
     is_headline,
     kept,
     read_records,
+    records,
+    run_of,
     scores_path,
     summary,
     versions,
@@ -34,7 +38,7 @@ from vadlib.lab.sets import SIZES
 from vadlib.measure.evaluate import PROTOCOLS, evaluate, evaluate_bags
 
 MEASURES = {"evaluate": evaluate, "evaluate_bags": evaluate_bags}
-SHOWN = {"average": "micro", "dropped": "frames without a score", "chosen on test": "nothing"}
+SHOWN = {"average": "micro", "dropped": "frames without a score"}
 
 
 # --------------------------------------------------------------------------------------- the run
@@ -83,18 +87,21 @@ def fit(exp: Experiment, model: Any, videos: list[Any], seed: int, say: Any = pr
     if not exp.trained:
         return model.fit(videos)
     say(f"Training {exp.name} on {sum(map(len, videos)):,} frames; the bar shows the time left.")
-    folder = home() / "data" / "cache" / "runs" / f"{exp.name}-s{seed}-{exp.stamp}"
-    options = {}
+    folder, options = resume_folder(exp, seed), {}
     if hasattr(model, "shared_key"):  # parts that rows have in common are trained once, and stay
         code, what = stamp_of(exp, {}), [model.shared_key(), [v.key for v in videos]]
         options["shared"] = folder.parent / f"{exp.method.name}-{code}-{digest(what)}"
     history = model.fit(videos, folder=folder, **options)
-    shutil.rmtree(folder, ignore_errors=True)  # only a run that was cut short is taken up again
     say(
         f"Trained on {history.samples} frames in {history.seconds:.0f} s "
         f"({history.samples_per_second:.0f} frames a second)."
     )
     return history
+
+
+def resume_folder(exp: Experiment, seed: int) -> Path:
+    """Where a training keeps what it needs to go on after a kill."""
+    return cache_root() / "runs" / f"{exp.name}-s{seed}-{exp.stamp}"
 
 
 def train_or_load(
@@ -110,7 +117,7 @@ def train_or_load(
     found = path if path.exists() else kept("checkpoints") / path.name
     if found.exists():
         content = load_checkpoint(found, model)
-        if content["stamp"] != exp.stamp:
+        if content["stamp"] != exp.stamp and not _current(exp, seed, found):
             say(f"Notice: {path.name} was made by older code than today's; its numbers may differ.")
         minutes = content["history"]["seconds"] / 60
         say(f"Loaded {path.name}, trained for {minutes:.1f} minutes.")
@@ -121,7 +128,24 @@ def train_or_load(
             f"It belongs to the repository: restore it with git, or make it again with "
             f"`vadlib reproduce {exp.name} --seed {seed}`.",
         )
-    return model, fit(exp, model, exp.load("train", seed), seed, say)
+    history = fit(exp, model, exp.load("train", seed), seed, say)
+    forget(exp, seed)
+    return model, history
+
+
+def _current(exp: Experiment, seed: int, path: Path) -> bool:
+    """Whether a checkpoint is the one that a record of today's code, or confirmed by it, left."""
+    try:
+        run, state = run_of(exp.name, seed), records({exp.name: exp})
+    except VadError:
+        return False
+    stale = all(r["stale"] for r in state if r["name"] == exp.name)
+    return run.get("files", {}).get("checkpoint") == file_sha(path) and not stale
+
+
+def forget(exp: Experiment, seed: int) -> None:
+    """Only a run that was cut short is taken up again: what is whole and kept leaves nothing."""
+    shutil.rmtree(resume_folder(exp, seed), ignore_errors=True)
 
 
 # -------------------------------------------------------------------------------------- the record
@@ -132,11 +156,10 @@ def run_seed(exp: Experiment, seed: int, device: str = "auto", say: Any = print)
     started, made_by = time.monotonic(), exp.stamp  # now: files may change while it runs
     done = trial(exp, seed, device, say)
     sha = data_sha(done.train + done.test)
-    write_scores(exp.name, seed, done.scores)
-    write_truth(done.test)
+    left = {"scores": write_scores(exp.name, seed, done.scores), "labels": write_truth(done.test)}
     if exp.trained:
-        path = checkpoint_path(exp, seed)
-        save_checkpoint(path, done.model, exp.name, made_by, sha, done.history)
+        left["checkpoint"] = checkpoint_path(exp, seed)
+        save_checkpoint(left["checkpoint"], done.model, exp.name, made_by, sha, done.history)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "seed": seed,
@@ -148,6 +171,7 @@ def run_seed(exp: Experiment, seed: int, device: str = "auto", say: Any = print)
         "wall_s": round(time.monotonic() - started, 1),
         "peak_mb": round(peak),
         "cost": cost(done.model, exp, done.history),
+        "files": {what: file_sha(path) for what, path in left.items()},
     }
 
 
@@ -197,6 +221,7 @@ def reproduce(
         runs[seed] = run
         record = make_record(exp, [runs[s] for s in sorted(runs)])
         write_record(record)
+        forget(exp, seed)
     return record
 
 
@@ -210,7 +235,7 @@ def _same_data(exp: Experiment, run: dict[str, Any], sha: str) -> bool:
 
 def make_record(exp: Experiment, runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Everything that a reader needs in order to believe, or to repeat, the numbers of `runs`."""
-    seeds = [run["seed"] for run in runs]
+    seeds, chosen = [run["seed"] for run in runs], {"chosen on test": exp.chosen}
     rows = [summary([run["rows"][i] for run in runs]) for i in range(len(runs[0]["rows"]))]
     return {
         "name": exp.name,
@@ -222,7 +247,7 @@ def make_record(exp: Experiment, runs: list[dict[str, Any]]) -> dict[str, Any]:
         "config": exp.config_dict,
         "seeds": seeds,
         "results": rows,
-        "protocols": {n: SHOWN | settings for n, settings in PROTOCOLS.items()},
+        "protocols": {n: SHOWN | settings | chosen for n, settings in PROTOCOLS.items()},
         "data_sha": runs[0]["data_sha"],  # of the first seed; each run holds its own
         "label_sha": runs[0]["label_sha"],
         "commit": commit(),
@@ -250,6 +275,7 @@ def confirm(exp: Experiment, seed: int, device: str = "auto", say: Any = print) 
     rows = run_seed(exp, seed, device, say)["rows"]
     for path, content in before.items():  # the record's own checkpoint and scores stay
         path.write_bytes(content)
+    forget(exp, seed)
     old = next(r for r in record["results"] if is_headline(r))
     new = next(r["value"] for r in rows if is_headline(r))
     slack = max(2 * (old["sd"] or 0), 0.001)

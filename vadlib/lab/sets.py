@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from vadlib import data as datasets
 from vadlib.data.base import Video
 from vadlib.data.plaza import KINDS
 
@@ -56,13 +55,13 @@ class DataSet:
 
 def load(data: str, profile: str, split: str, **kw: Any) -> list[Video]:
     """The videos of a data set as a profile wants them; kw as for `vadlib.data.load`."""
-    if data in SETS:
-        return SETS[data].load(profile, split, **kw)
-    return datasets.load(data, split, **({"size": SIZES[profile]} | kw))
+    return SETS[data].load(profile, split, **kw)
 
 
-def _ped2(profile: str, split: str) -> dict[str, Any]:
-    return {"name": "ped2", "size": SIZES[profile]}
+def _benchmark(name: str) -> DataSet:
+    return DataSet(
+        "vadlib.data.frames:videos", lambda profile, split: {"name": name, "size": SIZES[profile]}
+    )
 
 
 def _plaza(profile: str, split: str) -> dict[str, Any]:
@@ -109,7 +108,7 @@ def _features(name: str) -> DataSet:
 
 
 SETS = {
-    "ped2": DataSet("vadlib.data.frames:videos", _ped2),
+    **{name: _benchmark(name) for name in ("ped2", "ped1", "avenue", "shanghaitech")},
     "plaza": DataSet("vadlib.data.plaza:videos", _plaza),
     "plaza-joint": DataSet("vadlib.data.plaza:videos", _plaza_joint),
     "plaza-kinds": DataSet("vadlib.data.plaza:videos", _plaza_kinds),

@@ -32,7 +32,7 @@ class Statement:
     bound: set[str]
     refs: list[tuple[Names, Span]]  # names that it reads, and where they stand
     imports: Imports  # within it
-    own_imports: list[tuple[int, int, str]]  # first and last line of each, and what from
+    own_imports: list[tuple[Span, str]]  # where each stands, and what it imports from
 
     @property
     def name(self) -> str:
@@ -102,6 +102,7 @@ def _run(imports: Imports) -> Iterator[Use]:
 
 @cache
 def top_of(package: str) -> Path | None:
+    """The first file of a package, or the file of a lone module; None where there is none."""
     spec = importlib.util.find_spec(package) if package else None
     return Path(spec.origin) if spec and spec.origin else None
 
@@ -110,14 +111,15 @@ def file_of(module: str) -> Path | None:
     """Where a module's source lies, found without importing its parents."""
     top, *parts = module.split(".")
     origin = top_of(top)
-    if origin is None:
-        return None
+    if origin is None or not parts:
+        return origin
     base = origin.parent.joinpath(*parts)
     files = (base / "__init__.py", base.with_suffix(".py"))
     return next((file for file in files if file.is_file()), None)
 
 
 def source_of(module: str) -> Source | None:
+    """A module's source, read again only when its file has changed; None where there is none."""
     file = file_of(module)
     return _read(module, file, file.stat().st_mtime_ns) if file else None
 
@@ -135,10 +137,11 @@ def _read(module: str, path: Path, changed: int) -> Source:
         code = any(source.lines[first - 1 : last])
         if not code or isinstance(node, ast.Import | ast.ImportFrom):  # no code: a docstring
             continue
+        parent = module if source.package else module.rpartition(".")[0]
         own = [
-            (n.lineno, n.end_lineno or n.lineno, n.module or "")
+            (_span(n, False), _resolved(n, parent))
             for n in ast.walk(node)
-            if isinstance(n, ast.ImportFrom) and n.module
+            if isinstance(n, ast.ImportFrom)
         ]
         bound, refs = _bound(node), list(_names(node))
         statement = Statement(module, first, last, bound, refs, imports, own)
@@ -232,11 +235,16 @@ def _imports(node: ast.stmt, parent: str) -> Imports:
                 if not a.asname:  # `import a.b` binds a
                     found.setdefault(a.name.split(".")[0], []).append((a.name.split(".")[0], ()))
         elif isinstance(n, ast.ImportFrom):
-            base = importlib.util.resolve_name("." * n.level + (n.module or ""), parent)
+            base = _resolved(n, parent)
             for a in n.names:
                 inner = () if a.name == "*" else (a.name,)
                 found.setdefault(a.asname or a.name, []).append((base, inner))
     return found
+
+
+def _resolved(node: ast.ImportFrom, parent: str) -> str:
+    """The module that names are imported from, by its full name."""
+    return importlib.util.resolve_name("." * node.level + (node.module or ""), parent)
 
 
 def code_of(path: Path) -> str:

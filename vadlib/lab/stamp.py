@@ -10,8 +10,9 @@ to do no more than define; any other statement always counts, in every module im
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ from vadlib.data.store import digest
 from vadlib.errors import VadError
 from vadlib.lab.source import Names, Source, Span, Statement, Use, file_of, source_of
 
+Sources = Mapping[str, Source]
+OWN = "\u01c3"  # before a name that this package defines: a letter that no local name has
 ROUNDS = 16  # how far a hash looks along uses of uses; chains of this package end long before
 
 
@@ -52,52 +55,62 @@ def _state(package: str) -> tuple[tuple[str, int], ...]:
 @cache
 def _code_behind(roots: Names, beyond: Names, state: Any) -> dict[str, str]:
     """`code_behind`, found once for files that did not change: a page asks for many records."""
-    waiting, seen = [use for root in roots for use in _start(root)], set()
-    packages = frozenset(module.split(".")[0] for module, _ in waiting)
+    packages = frozenset(root.partition(":")[0].partition(".")[0] for root in roots)
+    sources, code = _sources(packages, state), _hashes(packages, beyond, state)
+    waiting, seen = [use for root in roots for use in _start(root, sources)], set()
     reached: set[Statement] = set()
     while waiting:
         use = module, names = waiting.pop()
-        source = source_of(module) if module.split(".")[0] in packages and use not in seen else None
+        source = sources.get(module) if use not in seen else None
         seen.add(use)
         if source is not None and not (names and f"{module}:{names[0]}" in beyond):
             statements, uses = source.behind(names)
             reached.update(statements)
             waiting += uses
-    return {f"{s.module}:{s.label}": code for s, code in _hashes(packages, state).items()
-            if s in reached}  # fmt: skip
+    return {f"{s.module}:{s.label}": code[s] for s in reached}
 
 
-def _start(root: str) -> list[Use]:
+def _start(root: str, sources: Sources) -> list[Use]:
     module, _, name = root.partition(":")
-    source = source_of(module)
+    source = sources.get(module)
     if source is None or (name and name not in source.names):
         raise VadError(f"there is no {root}", "Name a module, or module:definition.")
     return [(module, None), *((module, (n,)) for n in ([name] if name else source.names))]
 
 
 @cache
-def _hashes(packages: frozenset[str], state: Any) -> dict[Statement, str]:
-    """A hash for every statement of some packages: of its text, and of all that it refers to."""
-    every = [s for source in _sources(packages) for s in source.statements]
-    links = {s: [f for names, _ in s.refs for f in _targets(s, names, packages)] for s in every}
-    code = {s: digest(_text(s, packages)) for s in every}
-    for _ in range(ROUNDS):
-        code = {s: digest(code[s], sorted({code.get(t, str(t)) for t, *_ in links[s]}))
-                for s in every}  # fmt: skip
-    return code
-
-
-def _sources(packages: Iterable[str]) -> Iterator[Source]:
-    """Every module of some packages (or the one module that a package is)."""
+def _sources(packages: frozenset[str], state: Any) -> Sources:
+    """Every module of some packages (or the one module that a package is), by its name."""
+    names: list[str] = []
     for package in packages:
         top = file_of(package)
         if top is None or top.name != "__init__.py":
-            found = [package]
-        else:
-            inside = (p.relative_to(top.parent).with_suffix("") for p in top.parent.rglob("*.py"))
-            names = {".".join((package, *p.parts)).removesuffix(".__init__") for p in inside}
-            found = sorted(names)
-        yield from filter(None, map(source_of, found))
+            names.append(package)
+            continue
+        inside = (p.relative_to(top.parent).with_suffix("") for p in top.parent.rglob("*.py"))
+        names += {".".join((package, *p.parts)).removesuffix(".__init__") for p in inside}
+    found = {name: source_of(name) for name in sorted(names)}
+    return {name: source for name, source in found.items() if source is not None}
+
+
+@cache
+def _hashes(packages: frozenset[str], beyond: Names, state: Any) -> dict[Statement, str]:
+    """A hash for every statement of some packages: of its text, and of all that it refers to."""
+    sources = _sources(packages, state)
+    every = [s for source in sources.values() for s in source.statements]
+    stop = {s for s in every for name in s.bound if f"{s.module}:{name}" in beyond}
+    links, code = {}, {}
+    for s in every:
+        found = [f for names, _ in s.refs for f in _targets(s, names, sources)]
+        links[s] = [f.target for f in found if f.target not in stop]
+        code[s] = _hash(_text(s, sources))
+    for _ in range(ROUNDS):
+        code = {s: _hash(code[s], *(code.get(t, str(t)) for t in links[s])) for s in every}
+    return code
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=10).hexdigest()
 
 
 class Found(NamedTuple):
@@ -108,20 +121,19 @@ class Found(NamedTuple):
     rest: Names
 
 
-def _targets(s: Statement, names: Names, packages: frozenset[str]) -> list[Found]:
+def _targets(s: Statement, names: Names, sources: Sources) -> list[Found]:
     """What a reference in a statement stands for."""
-    source, (first, *rest) = source_of(s.module), names
-    assert source is not None
+    source, (first, *rest) = sources[s.module], names
     found: list[Found] = []
     for module, inner in s.imports.get(first, []):
-        found += _find(module, (*inner, *rest), packages)
+        found += _find(module, (*inner, *rest), sources)
     if first in source.names or first in source.imports:
-        found += _find(s.module, names, packages)
+        found += _find(s.module, names, sources)
     return found
 
 
-def _find(module: str, names: Names, packages: frozenset[str]) -> list[Found]:
-    source = source_of(module) if module.split(".")[0] in packages else None
+def _find(module: str, names: Names, sources: Sources) -> list[Found]:
+    source = sources.get(module)
     if source is None:
         return [Found(f"{module}:{'.'.join(names)}", "", ())]
     if not names:
@@ -130,28 +142,24 @@ def _find(module: str, names: Names, packages: frozenset[str]) -> list[Found]:
     found = [Found(s, first, rest) for s in source.names.get(first, [])]
     for target, inner in source.imports.get(first, []):
         if (target, inner) != (module, (first,)):
-            found += _find(target, inner + rest, packages)
-    if not found and source.package and file_of(f"{module}.{first}"):
-        found += _find(f"{module}.{first}", rest, packages)
+            found += _find(target, inner + rest, sources)
+    if not found and f"{module}.{first}" in sources:
+        found += _find(f"{module}.{first}", rest, sources)
     return found
 
 
-def _text(s: Statement, packages: frozenset[str]) -> str:
+def _text(s: Statement, sources: Sources) -> str:
     """A statement's text in which what this package defines goes by its own name alone, and
     without imports of this package: as it would read wherever it lived."""
-    source = source_of(s.module)
-    assert source is not None
-    lines = [line.encode() for line in source.lines]
+    lines = {n: sources[s.module].lines[n - 1].encode() for n in range(s.row, s.end + 1)}
     cuts: list[tuple[Span, bytes]] = [
-        ((first, 0, last, len(lines[last - 1])), b"")
-        for first, last, module in s.own_imports
-        if module.split(".")[0] in packages
+        (span, b"") for span, module in s.own_imports if module in sources
     ]
     for names, span in s.refs:
-        found = [f for f in _targets(s, names, packages) if isinstance(f.target, Statement)]
+        found = [f for f in _targets(s, names, sources) if isinstance(f.target, Statement)]
         if found and span[0]:
-            cuts.append((span, ".".join((found[0].name, *found[0].rest)).encode()))
+            cuts.append((span, ".".join((f"{OWN}{found[0].name}", *found[0].rest)).encode()))
     for (row, column, end, last), text in sorted(cuts, reverse=True):
-        joined = lines[row - 1][:column] + text + lines[end - 1][last:]
-        lines[row - 1 : end] = [joined, *[b""] * (end - row)]
-    return b"\n".join(line for line in lines[s.row - 1 : s.end] if line.strip()).decode()
+        lines[row] = lines[row][:column] + text + lines[end][last:]
+        lines |= {n: b"" for n in range(row + 1, end + 1)}
+    return b"\n".join(line for _, line in sorted(lines.items()) if line.strip()).decode()

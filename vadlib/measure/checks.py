@@ -36,10 +36,7 @@ def _frames(scores: Arrays, labels: Arrays) -> tuple[list[np.ndarray], list[np.n
 
 def _paired(given: Arrays, true: Arrays, ndim: int, what: str) -> list[Pair]:
     """Predictions and bool truth, video by video; a lone array is one video."""
-    if len(given) == 0 or len(true) == 0:
-        raise VadError(f"{what}: nothing to measure", "Give at least one video.")
-    given = [given] if np.ndim(given[0]) == ndim - 1 else given
-    true = [true] if np.ndim(true[0]) == ndim - 1 else true
+    given, true = (_listed(x, ndim, name) for x, name in ((given, what), (true, "labels")))
     if len(given) != len(true):
         raise VadError(
             f"{what}: {len(given)} videos against labels of {len(true)}",
@@ -47,6 +44,15 @@ def _paired(given: Arrays, true: Arrays, ndim: int, what: str) -> list[Pair]:
         )
     names = (f"{what} of video {i}" for i in range(len(given)))
     return [_checked(g, t, ndim, n) for g, t, n in zip(given, true, names, strict=False)]
+
+
+def _listed(given: Any, ndim: int, what: str) -> list[Any]:
+    """A list with something for each video; a lone array is one video."""
+    if isinstance(given, str | bytes | dict) or not hasattr(given, "__getitem__"):
+        raise VadError(f"{what}: a {type(given).__name__}", "Give a list with one array a video.")
+    if getattr(given, "ndim", 1) == 0 or len(given) == 0:
+        raise VadError(f"{what}: nothing to measure", "Give at least one video.")
+    return [given] if np.ndim(given[0]) == ndim - 1 else list(given)
 
 
 def _checked(given: Any, true: Any, ndim: int, name: str) -> Pair:

@@ -50,13 +50,14 @@ def roc_points(scores: Arrays, labels: Arrays) -> tuple[np.ndarray, np.ndarray, 
     Raises VadError as `frame_auc` does.
     """
     values, truth = _pool(scores, labels)
+    values = values.astype(np.float64)  # minus an unsigned number would wrap around
     order = np.argsort(-values, kind="stable")
     values, truth = values[order], truth[order]
     last = np.append(np.flatnonzero(values[1:] != values[:-1]), len(values) - 1)  # ends of ties
     hits = np.cumsum(truth)[last]
     false = last + 1 - hits
     fpr, tpr = np.append(0, false) / false[-1], np.append(0, hits) / hits[-1]
-    return fpr, tpr, np.append(np.inf, values[last].astype(float))
+    return fpr, tpr, np.append(np.inf, values[last])
 
 
 def eer(scores: Arrays, labels: Arrays) -> float:

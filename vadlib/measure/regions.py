@@ -43,7 +43,9 @@ class Detections:
         order = np.lexsort((rate, self.false_positives))
         x = np.append(0.0, self.false_positives[order])
         y = np.append(0.0, np.maximum.accumulate(rate[order]))
-        at_one, inside = np.interp(1.0, x, y), x < 1
+        # where points lie at exactly one, the best of them; else on the line through its neighbours
+        at_one = y[x == 1].max() if (x == 1).any() else np.interp(1.0, x, y)
+        inside = x < 1
         return float(auc(np.append(x[inside], 1.0), np.append(y[inside], at_one)))
 
 

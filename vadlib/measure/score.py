@@ -121,6 +121,11 @@ def normalise(
 
 def _rescale(scores: np.ndarray, basis: np.ndarray, how: str) -> np.ndarray:
     scores, basis = np.asarray(scores, dtype=np.float64), np.asarray(basis, dtype=np.float64)
+    if not len(basis) or not (np.isfinite(scores).all() and np.isfinite(basis).all()):
+        raise VadError(
+            "scores that are empty, NaN or infinite cannot be normalised",
+            "Look for a division by zero, or an exact match whose PSNR is infinite.",
+        )
     if how == "minmax":
         shift, scale = basis.min(), np.ptp(basis)
     elif how == "z":

@@ -203,6 +203,7 @@ def effnet_features(frames: np.ndarray) -> np.ndarray:
 
 
 def appearance_and_flow() -> Snippet:
+    """EfficientNet-Lite0 and flow histograms side by side, D = 1424."""
     effnet()
     return lambda frames: np.concatenate([effnet_features(frames), SCALE * flow_features(frames)])
 
@@ -241,6 +242,7 @@ def video_features(name: str) -> Snippet:
 
 
 def flow_alone() -> Snippet:
+    """Flow histograms, D = 144."""
     return flow_features
 
 

@@ -13,6 +13,7 @@ from vadlib.errors import VadError
 
 
 def weights_of(method: str):
+    """The published weights of a method, as torchvision names them."""
     small = method == "raft_small"
     return zoo.Raft_Small_Weights.DEFAULT if small else zoo.Raft_Large_Weights.DEFAULT
 
@@ -33,6 +34,7 @@ def _raft_model(method: str) -> torch.nn.Module:
 
 
 def flow(method: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """What `motion.compute` returns, by RAFT; raises VadError without its weights."""
     model = _raft_model(method)
     height, width = a.shape[:2]
     # RAFT wants multiples of 8, and at least 128 so that its coarsest correlation has two cells

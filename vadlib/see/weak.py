@@ -51,6 +51,7 @@ class PlazaBag(NamedTuple):
         return f"kinds {self.frames} {self.extractor} {extractor_of(self.extractor).version}"
 
     def film(self) -> Video:
+        """The video itself, drawn anew."""
         split = "test" if self.abnormal else "train"
         where = {"size": self.size, "seed": self.seed, "first": self.number}
         return plaza.videos(split, 1, self.length, kinds=BAG_KINDS, **where)[0]

@@ -55,6 +55,7 @@ def look(rng: np.random.Generator) -> Look:
 
 
 def darker(colour: Colour, by: float = 0.8) -> Colour:
+    """A colour in the shade."""
     return tuple(int(c * by) for c in colour)  # type: ignore[return-value]
 
 
@@ -98,6 +99,7 @@ class Figure:
         self.fill(tuple(min(255, c + 28) for c in colour), corners[3], corners[2], *far)  # type: ignore[arg-type]
 
     def wheel(self, forward: float, radius: float, width: float, near: float = 0.0):
+        """A wheel of a cycle or a cart, from its spokes to its rim."""
         turn = np.linspace(0, 2 * np.pi, 13)
         rim = [
             self.at(forward + radius * np.cos(a), near, radius + radius * np.sin(a)) for a in turn
@@ -240,6 +242,7 @@ def balloons(figure: Figure, look: Look, phase: np.ndarray):
 
 
 def lamp() -> Figure:
+    """A street lamp, which hides what is behind it."""
     figure = Figure(np.array([[1.0, 0.0]]))
     figure.limb((52, 60, 58), 0.1, figure.at(0, 0, 0), figure.at(0, 0, 3.3))
     figure.limb((52, 60, 58), 0.2, figure.at(0, 0, 0), figure.at(0, 0, 0.3))
@@ -249,6 +252,7 @@ def lamp() -> Figure:
 
 
 def tree() -> Figure:
+    """A tree, which hides what is behind it."""
     figure = Figure(np.array([[1.0, 0.0]]))
     figure.limb((88, 68, 52), 0.24, figure.at(0, 0, 0), figure.at(0.03, 0, 1.9))
     rng = np.random.default_rng(5)

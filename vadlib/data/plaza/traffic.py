@@ -60,6 +60,7 @@ class Actor:
     stands: np.ndarray | bool = False
 
     def figure(self) -> Figure:
+        """How this actor looks, heading where it walks."""
         figure = Figure(self.heading)
         if self.role in ODD:
             ODD[self.role](figure, self.look, self.phase)
@@ -93,10 +94,12 @@ class Director:
         return self.camera.half_width(depth) + room
 
     def lane(self, band: str) -> float:
+        """A depth in a band of the layout, in metres."""
         low, high = (self.camera.depth(r) for r in getattr(LAYOUT, band)[::-1])
         return float(self.traffic.uniform(low + 0.15 * (high - low), high - 0.15 * (high - low)))
 
     def straight(self, slot: Slot) -> np.ndarray:
+        """The way straight through the scene at a slot's depth: (T, 2) metres."""
         edge = self.edge(slot.depth)
         return np.array([[-edge, slot.depth], [edge, slot.depth]])[:: slot.direction]
 
@@ -141,9 +144,11 @@ class Director:
         return slots
 
     def gap(self, headway: float) -> float:
+        """Seconds to the next passer-by, about a headway."""
         return headway * float(self.traffic.uniform(0.6, 1.4))
 
     def slot(self, band: str, role: str, when: float) -> Slot:
+        """Who comes when, in which band and from which side."""
         direction = 1 if band == "one_way" else int(self.traffic.choice([-1, 1]))
         speed = float(self.traffic.uniform(*SPEED[role]))
         return Slot(role, band, self.lane(band), direction, speed, when)
@@ -186,6 +191,7 @@ class Director:
         return [actor for actor in self.actors if len(actor.frames)]
 
     def pass_by(self, slot: Slot):
+        """The actor that a slot stands for."""
         rng = self.traffic
         if slot.kind == "" and slot.band == "promenade" and rng.random() < 0.2:
             self.cut_across(slot)
@@ -240,6 +246,7 @@ class Director:
         return float(when if self.early else self.length - when)
 
     def appearance(self, slots: dict[int, Slot]):
+        """Something that does not belong here, at the pace of those who do."""
         role = tuple(ODD)[self.variant % len(ODD)]
         slots[0] = replace(slots[0], role=role, kind="appearance", does=role)
 
@@ -266,6 +273,7 @@ class Director:
             slots[n] = replace(slots[n], role=role, kind="joint", does=role)
 
     def direction(self, slots: dict[int, Slot]):
+        """Somebody who walks against the arrows."""
         slots[0] = replace(slots[0], direction=-1, kind="direction", does="direction")
 
     def place(self, slots: dict[int, Slot]):

@@ -19,6 +19,8 @@ class MDSFConfig:
     this share of the teacher's channels.
     The teacher's training hides `mask` of all patches of `mask_patch` pixels; nothing is hidden in
     testing. `crop` is the window (H, W) that training cuts out of a frame.
+    `teacher` is "trained", or "random": as printed, where no loss reaches it; only what its batch
+    normalisation knows of the data is measured then.
     `distil` weighs the student's likeness to the teacher against its rebuilding.
     The gates (eqs. 6-9): `gate` is "trained" on pseudo-anomalies, "random" (as printed: no loss
     reaches them), "fixed" (no channel gates; a saliency of one half everywhere), or
@@ -38,6 +40,7 @@ class MDSFConfig:
     mask: float = 0.5
     mask_patch: int = 8
     crop: tuple[int, int] = (224, 224)
+    teacher: Literal["trained", "random"] = "trained"
     distil: float = 1.0
     gate: Literal["trained", "random", "fixed", "one_plus_sigmoid"] = "trained"
     amplify: bool = True
@@ -50,6 +53,7 @@ class MDSFConfig:
 
     def __post_init__(self):
         choices = {
+            "teacher": ("trained", "random"),
             "gate": ("trained", "random", "fixed", "one_plus_sigmoid"),
             "scales": ("guided", "unguided", "single"),
             "frames": (1, 3),

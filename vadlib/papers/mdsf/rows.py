@@ -34,11 +34,6 @@ PROFILES: dict[str, dict[str, Any]] = {
 
 METHOD = Method("mdsf", "vadlib.papers.mdsf.detector:MDSF", MDSFConfig, PROFILES)
 METHODS = [METHOD]
-# a training of no passes is one step
-ONCE = {
-    p: replace(settings.get("train", MDSFConfig().train), epochs=0)
-    for p, settings in PROFILES.items()
-}
 
 
 def _row(suffix: str, note: str, committed: bool = False, **config: Any) -> list[Experiment]:
@@ -56,9 +51,18 @@ def _row(suffix: str, note: str, committed: bool = False, **config: Any) -> list
 ROWS = [
     *_row("", "the method: gates trained, scales guided", committed=True),
     *_row("-random", "gates as printed: no loss reaches them", gate="random"),
-    *(
-        replace(e, config=e.config | {"train": ONCE[e.profile]})
-        for e in _row("-printed", "so, and none reaches the teacher", gate="random", distil=0.0)
+    *_row(
+        "-printed",
+        "so, and none reaches the teacher: its weights stay random",
+        gate="random",
+        distil=0.0,
+        teacher="random",
+    ),
+    *_row(
+        "-natural",
+        "teacher trained, the student only rebuilds, gates as printed",
+        gate="random",
+        distil=0.0,
     ),
     *_row("-fixed", "every gate at one half", gate="fixed"),
     *_row("-oneplus", "gates that can amplify", gate="one_plus_sigmoid"),

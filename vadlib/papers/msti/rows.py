@@ -9,8 +9,8 @@ from vadlib.lab.experiment import Method, TrainConfig, everywhere
 from vadlib.papers.msti.config import MSTIConfig
 
 # Width, steps and learning rate of smoke and standard are what two cores can do. "full" is the
-# paper's section III-A on frames of Ped2's native size; what it does not state (width, items, batch,
-# epochs) is MNAD's, whose architecture it extends.
+# paper's section III-A on frames of Ped2's native size; what it does not state (width, items,
+# batch, epochs) is MNAD's, whose architecture it extends.
 PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {
         "width": 4,
@@ -28,6 +28,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 METHOD = Method("msti", "vadlib.papers.msti.detector:MSTI", MSTIConfig, PROFILES)
 METHODS = [METHOD]
 MNAD = {"memory_loss": "mnad", "lambda_s": 0.1, "lambda_c": 0.1}
+BARE: dict[str, Any] = {"skip": False, "read": "replace"}
 # of Plaza's 15 runs each has a tenth of the time that Ped2's have
 NARROW = {"width": 4, "train": replace(PROFILES["standard"]["train"], epochs=2)}
 
@@ -40,5 +41,11 @@ LADDER = [
     *everywhere(METHOD, "-appearance", "A: no motion", motion=False),
     *everywhere(METHOD, "-mnad", "memory losses and weights of MNAD", **MNAD),
     *everywhere(METHOD, "-noskip", "no connections around the memory", skip=False),
+    # the ladder again where nothing goes around the memory: the decoder has only what was read
+    *everywhere(METHOD, "-bare", "E, all through the memory", **BARE),
+    *everywhere(METHOD, "-bare-nomemory", "D, no skips", memory=False, **BARE),
+    *everywhere(METHOD, "-bare-concat", "C, all through the memory", fusion="concat", **BARE),
+    *everywhere(METHOD, "-bare-apart", "B, all through the memory", fusion="none", **BARE),
+    *everywhere(METHOD, "-bare-appearance", "A, all through the memory", motion=False, **BARE),
 ]
 ROWS = [replace(e, config=e.config | NARROW) if e.data == "plaza-joint" else e for e in LADDER]
