@@ -33,14 +33,17 @@ from vadlib.papers.la_net.network import LANetModule, Output, attend, location_p
 D = 12
 SMALL = {"features": D, "width": 8, "heads": 2, "widths": (16, 6), "causal_kernel": 3}
 TOY = TrainConfig(epochs=60, batch_size=2, lr=1e-2, schedule="cosine")
-PRIORS = ("paper", "renorm", "logit", "none")
+PRIORS = ("paper", "renorm", "logit", "only", "none")
+PLAIN = {"attention": False, "da": "none", "causal_kernel": 1}
+SULTANI = {"attention": False, "mil": "ranking", "lambda_dr": 0.0, "lambda_da": 0.0}
 MODES = [
     {},
     {"prior": "renorm", "da": "kl", "dr_margin": 0.1},
     {"prior": "logit", "scale": True, "detach": "score"},
     {"prior": "none", "mil": "paper", "detach": "feature"},
-    {"attention": False, "da": "none", "causal_kernel": 1},
-    {"attention": False, "mil": "ranking", "lambda_dr": 0.0, "lambda_da": 0.0},
+    {"prior": "only", "sigma": 2.0},
+    PLAIN,
+    SULTANI,
 ]
 
 
@@ -145,6 +148,7 @@ def test_attention_by_hand():
         "paper": [[1.25, 1.25], [0.75, 1.75]],
         "renorm": [[0.5, 0.5], [0.3, 0.7]],
         "logit": [[0.4, 0.6], [1 / 7, 6 / 7]],  # proportional to 1 x 1 : 3 x 1/2, and 1/2 : 3
+        "only": [[2 / 3, 1 / 3], [1 / 3, 2 / 3]],  # whatever the logits
     }
     for mode, rows in expected.items():
         torch.testing.assert_close(attend(logits, g, ones(1, 2), mode)[0, 0], torch.tensor(rows))
@@ -187,6 +191,26 @@ def test_equation_4_with_loops(scale):
             heads.append(torch.stack(rows))
         expected = torch.cat(heads, 1) @ a.out.weight.T
         torch.testing.assert_close(got[b], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_blur_is_fixed_and_normalised_and_learns_no_logits():
+    """With prior "only", each snippet takes a weighted mean of its neighbours' values: no more."""
+    blur, other = small(prior="only", sigma=2), small(prior="logit", sigma=2)
+    x, mask = batch()
+    assert {n for n, _ in other.named_parameters()} - {n for n, _ in blur.named_parameters()} == {
+        "attention.phi.weight",
+        "attention.psi.weight",
+    }
+    for name, p in blur.named_parameters():  # it starts where the others do: seeds are paired
+        assert torch.equal(p, dict(other.named_parameters())[name]), name
+    rows = blur.attention.rows(x, mask)
+    assert torch.equal(rows, blur.attention.rows(torch.rand_like(x), mask))
+    w = [math.exp(-((7 - j) ** 2) / 4) for j in range(16)]  # the second bag has 16 snippets
+    expected = torch.tensor([v / sum(w) for v in w] + [0.0] * 4)
+    torch.testing.assert_close(rows[1, :, 7], expected.expand(2, 20))
+    value = x @ blur.attention.value.weight.T
+    got = torch.einsum("bij,bjd->bid", rows[:, 0], value) @ blur.attention.out.weight.T
+    torch.testing.assert_close(blur.attention(x, mask), got)
 
 
 def test_a_normalised_sum_goes_into_the_perceptron():
@@ -539,7 +563,7 @@ def test_bags_that_cannot_be_trained_on():
 def trained():
     """Plain MIL and LA-Net, both on eight bags whose event is easy to tell."""
     models = {}
-    for name, mode in {"la-net": {}, "plain": MODES[4], "sultani": MODES[5]}.items():
+    for name, mode in {"la-net": {}, "plain": PLAIN, "sultani": SULTANI}.items():
         model = LANet(LANetConfig(**(SMALL | mode), sigma=1, train=TOY), "cpu")
         models[name] = model, model.fit(some_bags(), progress=False)
     return models
