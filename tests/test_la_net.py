@@ -591,6 +591,16 @@ def test_scores_repeat_over_the_frames_of_a_snippet(trained):
     np.testing.assert_array_equal(scores.labels(b), b.labels)
 
 
+def test_feature_dynamics_are_kept_beside_the_scores(trained):
+    """Term "dynamics": 1 - cosine of a snippet's X^F and that of the one before, mean of crops."""
+    model, _ = trained["la-net"]
+    b = bag("x", 1, 9, crops=2)
+    got, x = model.score(b).terms["dynamics"], [model.output(b, c).features[0] for c in (0, 1)]
+    assert not got[:16].any() and len(got) == 141
+    expected = [1 - torch.cosine_similarity(f[3], f[4], dim=0).item() for f in x]
+    np.testing.assert_allclose(got[64:80], np.mean(expected), rtol=1e-4)
+
+
 def test_crops_are_averaged(trained):
     model, _ = trained["la-net"]
     b = bag("x", 1, 9, crops=3)
