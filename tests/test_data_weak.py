@@ -348,10 +348,7 @@ def test_how_a_row_is_measured_depends_on_its_data():
 def test_the_ladders_are_there():
     config = {name.removesuffix("-plaza-bags-standard"): e.config_dict for name, e in WEAK.items()}
     full = config["la-net"]
-    changed = {
-        row: {k: v for k, v in config[row].items() if v != full[k]}
-        for row in LADDER
-    }
+    changed = {row: {k: v for k, v in config[row].items() if v != full[k]} for row in LADDER}
     off = {"lambda_dr": 0.0, "lambda_da": 0.0}
     assert changed == {
         "la-net": {},
