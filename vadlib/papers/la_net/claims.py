@@ -47,7 +47,7 @@ def measured(
     """Another measure, on any data."""
 
     def on(data: str) -> Measured:
-        other = second if isinstance(second, float) else rung(second, data)
+        other = rung(second, data) if isinstance(second, str) else second
         return Measured(measure, rung(first, data), other, sign)
 
     return on

@@ -56,14 +56,14 @@ def mean(values: Sequence[np.ndarray]) -> Weighted:
 
 def frames(videos: Tested) -> Weighted:
     """AUC over all frames."""
-    return auc([s.frame for s, _ in videos], [s.labels(t) for s, t in videos])
+    return auc([s.frame for s, _ in videos], [t.labels[s.index] for s, t in videos])
 
 
 def inside(videos: Tested) -> Weighted:
     """AUC over the frames of abnormal videos alone: to tell videos apart is no help."""
     cut = [slice(None) if t.labels.any() else slice(0) for _, t in videos]
     pairs = list(zip(videos, cut, strict=True))
-    return auc([s.frame[c] for (s, _), c in pairs], [s.labels(t)[c] for (s, t), c in pairs])
+    return auc([s.frame[c] for (s, _), c in pairs], [t.labels[s.index][c] for (s, t), c in pairs])
 
 
 def whole(videos: Tested) -> Weighted:
@@ -76,7 +76,7 @@ def whole(videos: Tested) -> Weighted:
 
 def outside(videos: Tested) -> Weighted:
     """Mean score of the normal frames of abnormal videos."""
-    return mean([s.frame[(s.labels(t) == 0) & t.labels.any()] for s, t in videos])
+    return mean([s.frame[(t.labels[s.index] == 0) & t.labels.any()] for s, t in videos])
 
 
 def moves(scores: Scores, truth: Truth) -> np.ndarray:
@@ -89,7 +89,7 @@ def moves(scores: Scores, truth: Truth) -> np.ndarray:
     starts = np.flatnonzero((np.diff(both) != 0).any(0)) + 1
     span = int(np.gcd.reduce(starts)) or both.shape[1]
     starts = np.arange(0, both.shape[1], span)
-    y = np.maximum.reduceat(scores.labels(truth), starts).astype(int)
+    y = np.maximum.reduceat(truth.labels[scores.index], starts).astype(int)
     found = np.stack([both[1, starts][1:], *np.abs(np.diff([both[0, starts], y]))])
     return found if truth.labels.any() else found[:, :0]
 
@@ -149,8 +149,8 @@ def compared(
     sign     -1 turns the difference, where less is better
     Returns None where a record, its scores or its labels are missing.
     """
-    records = [first] if isinstance(second, float) else [first, second]
-    base = second if isinstance(second, float) else 0.0
+    records = [first, second] if isinstance(second, str) else [first]
+    base = 0.0 if isinstance(second, str) else second
     seeds = sorted(set.intersection(*(set(seeds_of(name)) for name in records)))
     try:
         runs = [[measured(measure, name, seed) for name in records] for seed in seeds]
