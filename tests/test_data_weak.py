@@ -15,11 +15,12 @@ from vadlib.data.bags import Bag
 from vadlib.data.base import Video
 from vadlib.detector import Detector, Scores
 from vadlib.errors import VadError
-from vadlib.lab.records import is_headline
+from vadlib.lab.records import is_headline, read_scores, read_truth
 from vadlib.lab.run import reproduce
-from vadlib.lab.sets import SETS
+from vadlib.lab.sets import PLAZA_BAGS, SETS
 from vadlib.measure.evaluate import evaluate_bags
 from vadlib.papers import detector, experiment, experiments
+from vadlib.papers.la_net.rows import LADDER
 from vadlib.see import weak
 from vadlib.see.extract import EXTRACTORS, Extractor, bag, brightness
 from vadlib.see.weak import BAG_KINDS, ped2_bags, ped2_draw, plaza_bags
@@ -179,7 +180,7 @@ def ped2(cache, monkeypatch):
         for i in range(16 if split == "train" else 12):
             frames = np.full((20, 4, 4, 1), 10 * i + (split == "test"), np.uint8)
             labels = np.zeros(20, np.uint8)
-            labels[5:] = split == "test"
+            labels[5 + i :] = split == "test"
             videos.append(Video(f"{i + 1:02d}", frames, labels, dataset=name, split=split))
         return videos
 
@@ -347,24 +348,34 @@ def test_how_a_row_is_measured_depends_on_its_data():
 def test_the_ladders_are_there():
     config = {name.removesuffix("-plaza-bags-standard"): e.config_dict for name, e in WEAK.items()}
     full = config["la-net"]
-    changed = {
-        row: {k: v for k, v in config[row].items() if v != full[k]}
-        for row in ("la-net-kl", "la-net-mil", "la-net-dr", "la-net-da", "la-net-noprior", "mil")
-    }
+    changed = {row: {k: v for k, v in config[row].items() if v != full[k]} for row in LADDER}
     off = {"lambda_dr": 0.0, "lambda_da": 0.0}
     assert changed == {
+        "la-net": {},
         "la-net-kl": {"da": "kl"},
         "la-net-mil": off,
         "la-net-dr": {"lambda_da": 0.0},
         "la-net-da": {"lambda_dr": 0.0},
+        "la-net-da-kl": {"lambda_dr": 0.0, "da": "kl"},
         "la-net-noprior": off | {"prior": "none"},
+        "la-net-logit": off | {"prior": "logit"},
+        "la-net-renorm": off | {"prior": "renorm"},
+        "la-net-blur": off | {"prior": "only"},
+        "la-net-wide": {"sigma": 16.0, "causal_kernel": 10},
         "mil": off | {"attention": False},
+        "sultani": off | {"attention": False, "mil": "ranking", "causal_kernel": 1},
     }
-    assert {config[f"la-net-{p}"]["prior"] for p in ("mil", "logit", "renorm")} == {
-        "paper",
-        "logit",
-        "renorm",
-    }
+    assert (full["prior"], full["mil"], full["da"]) == ("paper", "bce", "paper")
+    assert (full["lambda_dr"], full["lambda_da"], full["dr_margin"]) == (1.0, 1.0, 0.0)
+
+
+def test_every_rung_is_tried_on_ped2_as_on_plaza():
+    """With as many steps: six pairs of bags, where Plaza has fifty."""
+    for row in LADDER:
+        plaza, ped2 = (WEAK[f"{row}-{d}-standard"] for d in ("plaza-bags", "ped2-weak-flow"))
+        one, two = plaza.config_dict, ped2.config_dict
+        assert (one["train"].pop("epochs"), two["train"].pop("epochs")) == (60, 240)
+        assert one == two and (len(plaza.seeds), len(ped2.seeds)) == (5, 10)
 
 
 @pytest.mark.parametrize("name", WEAK)
@@ -405,3 +416,31 @@ def test_a_row_runs_from_features_on_disk_to_a_record(tmp_path, monkeypatch):
     assert record["label_sha"] and record["stamp"] == WEAK[record["name"]].stamp
     metrics = [row["metric"] for row in record["results"]]
     assert metrics == ["auc", "eer", "ap", "auc, abnormal videos", "auc, whole videos"]
+    scores, truth = read_scores(record["name"], 0), read_truth(record["name"], 0)
+    assert [s.video for s in scores] == [t.name for t in truth] == names
+    labels = [s.labels(t) for s, t in zip(scores, truth, strict=True)]
+    auc = roc_auc_score(np.concatenate(labels), np.concatenate([s.frame for s in scores]))
+    assert auc == pytest.approx(record["results"][0]["mean"])
+
+
+@pytest.mark.usefixtures("alone")
+def test_bags_leave_their_labels_and_kinds_beside_their_scores(ped2, tmp_path, monkeypatch):
+    """And where each seed draws its own test bags, each has its own."""
+    monkeypatch.setenv("VADLIB_HOME", str(tmp_path / "home"))
+    for split in ("train", "test"):
+        monkeypatch.setitem(PLAZA_BAGS["standard"], split, {"count": 6} | SMALL)
+    plaza, weak = (experiment(f"flow-bag-{d}-standard") for d in ("plaza-bags", "ped2-weak-flow"))
+    told = lambda self, b: Scores(b.name, b.labels + 0.0, np.arange(len(b)))  # noqa: E731
+    monkeypatch.setattr("vadlib.papers.baselines.bags.FlowBag.score", told)
+    monkeypatch.setitem(EXTRACTORS, "flow", replace(EXTRACTORS["brightness"], version=9))
+    for exp, seeds in ((plaza, [0]), (weak, [0, 1])):
+        reproduce(exp, seeds, "cpu", say=lambda text: None)
+        for seed in seeds:
+            truth, bags = read_truth(exp.name, seed), exp.load("test", seed)
+            assert [t.name for t in truth] == [b.name for b in bags]
+            for t, b in zip(truth, bags, strict=True):
+                np.testing.assert_array_equal(t.labels, b.labels)
+                assert t.truth.keys() == b.truth.keys()
+                assert all((t.truth[k] == b.truth[k]).all() for k in t.truth)
+        assert bool(truth[-1].truth) == (exp is plaza)
+    assert {t.name for t in read_truth(weak.name, 0)} != {t.name for t in read_truth(weak.name, 1)}

@@ -1,5 +1,6 @@
 """LA-Net: its equations by hand, what padding must not change, and bags in and out."""
 
+import json
 import math
 import zlib
 from dataclasses import replace
@@ -10,10 +11,12 @@ import torch
 
 from vadlib import measure
 from vadlib.data.bags import Bag
+from vadlib.detector import Scores
 from vadlib.errors import VadError
+from vadlib.lab import records
 from vadlib.lab.experiment import TrainConfig
 from vadlib.papers import detector
-from vadlib.papers.la_net import network
+from vadlib.papers.la_net import evidence, network
 from vadlib.papers.la_net.config import LANetConfig
 from vadlib.papers.la_net.detector import LANet, Pairs, statistics
 from vadlib.papers.la_net.losses import (
@@ -33,14 +36,17 @@ from vadlib.papers.la_net.network import LANetModule, Output, attend, location_p
 D = 12
 SMALL = {"features": D, "width": 8, "heads": 2, "widths": (16, 6), "causal_kernel": 3}
 TOY = TrainConfig(epochs=60, batch_size=2, lr=1e-2, schedule="cosine")
-PRIORS = ("paper", "renorm", "logit", "none")
+PRIORS = ("paper", "renorm", "logit", "only", "none")
+PLAIN = {"attention": False, "da": "none", "causal_kernel": 1}
+SULTANI = {"attention": False, "mil": "ranking", "lambda_dr": 0.0, "lambda_da": 0.0}
 MODES = [
     {},
     {"prior": "renorm", "da": "kl", "dr_margin": 0.1},
     {"prior": "logit", "scale": True, "detach": "score"},
     {"prior": "none", "mil": "paper", "detach": "feature"},
-    {"attention": False, "da": "none", "causal_kernel": 1},
-    {"attention": False, "mil": "ranking", "lambda_dr": 0.0, "lambda_da": 0.0},
+    {"prior": "only", "sigma": 2.0},
+    PLAIN,
+    SULTANI,
 ]
 
 
@@ -145,6 +151,7 @@ def test_attention_by_hand():
         "paper": [[1.25, 1.25], [0.75, 1.75]],
         "renorm": [[0.5, 0.5], [0.3, 0.7]],
         "logit": [[0.4, 0.6], [1 / 7, 6 / 7]],  # proportional to 1 x 1 : 3 x 1/2, and 1/2 : 3
+        "only": [[2 / 3, 1 / 3], [1 / 3, 2 / 3]],  # whatever the logits
     }
     for mode, rows in expected.items():
         torch.testing.assert_close(attend(logits, g, ones(1, 2), mode)[0, 0], torch.tensor(rows))
@@ -187,6 +194,26 @@ def test_equation_4_with_loops(scale):
             heads.append(torch.stack(rows))
         expected = torch.cat(heads, 1) @ a.out.weight.T
         torch.testing.assert_close(got[b], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_blur_is_fixed_and_normalised_and_learns_no_logits():
+    """With prior "only", each snippet takes a weighted mean of its neighbours' values: no more."""
+    blur, other = small(prior="only", sigma=2), small(prior="logit", sigma=2)
+    x, mask = batch()
+    assert {n for n, _ in other.named_parameters()} - {n for n, _ in blur.named_parameters()} == {
+        "attention.phi.weight",
+        "attention.psi.weight",
+    }
+    for name, p in blur.named_parameters():  # it starts where the others do: seeds are paired
+        assert torch.equal(p, dict(other.named_parameters())[name]), name
+    rows = blur.attention.rows(x, mask)
+    assert torch.equal(rows, blur.attention.rows(torch.rand_like(x), mask))
+    w = [math.exp(-((7 - j) ** 2) / 4) for j in range(16)]  # the second bag has 16 snippets
+    expected = torch.tensor([v / sum(w) for v in w] + [0.0] * 4)
+    torch.testing.assert_close(rows[1, :, 7], expected.expand(2, 20))
+    value = x @ blur.attention.value.weight.T
+    got = torch.einsum("bij,bjd->bid", rows[:, 0], value) @ blur.attention.out.weight.T
+    torch.testing.assert_close(blur.attention(x, mask), got)
 
 
 def test_a_normalised_sum_goes_into_the_perceptron():
@@ -518,6 +545,23 @@ def test_a_crop_is_drawn_in_training():
     assert firsts == set(bags[0].features[:, 0, 0].tolist())
 
 
+def test_training_hands_on_what_the_config_and_the_bags_say(monkeypatch):
+    """Length, losses' config, and the mask, which both the network and the losses are given."""
+    seen, given = [], []
+
+    def spy(out, mask, config):
+        seen.append((mask, config))
+        return losses(out, mask, config)
+
+    monkeypatch.setattr("vadlib.papers.la_net.detector.losses", spy)
+    config = LANetConfig(**SMALL, length=10, mil="paper", train=TrainConfig(epochs=1, batch_size=2))
+    model = LANet(config, "cpu")
+    model.net.register_forward_pre_hook(lambda net, args: given.append(args[1]))
+    model.fit([bag("n", 0, 6), bag("a", 1, 30)], progress=False)
+    assert seen[0][1] == config and torch.equal(seen[0][0], given[0])
+    assert given[0].sum(1).tolist() == [6, 10]  # the normal one first
+
+
 def test_bags_that_cannot_be_trained_on():
     with pytest.raises(VadError, match="bag x has no label"):
         Pairs([bag("n"), Bag("x", np.zeros((1, 2, D)), 32)], 20)
@@ -539,7 +583,7 @@ def test_bags_that_cannot_be_trained_on():
 def trained():
     """Plain MIL and LA-Net, both on eight bags whose event is easy to tell."""
     models = {}
-    for name, mode in {"la-net": {}, "plain": MODES[4], "sultani": MODES[5]}.items():
+    for name, mode in {"la-net": {}, "plain": PLAIN, "sultani": SULTANI}.items():
         model = LANet(LANetConfig(**(SMALL | mode), sigma=1, train=TOY), "cpu")
         models[name] = model, model.fit(some_bags(), progress=False)
     return models
@@ -565,6 +609,16 @@ def test_scores_repeat_over_the_frames_of_a_snippet(trained):
     np.testing.assert_array_equal(scores.index, np.arange(141))
     np.testing.assert_allclose(scores.frame, np.repeat(snippets, 16)[:141])
     np.testing.assert_array_equal(scores.labels(b), b.labels)
+
+
+def test_feature_dynamics_are_kept_beside_the_scores(trained):
+    """Term "dynamics": 1 - cosine of a snippet's X^F and that of the one before, mean of crops."""
+    model, _ = trained["la-net"]
+    b = bag("x", 1, 9, crops=2)
+    got, x = model.score(b).terms["dynamics"], [model.output(b, c).features[0] for c in (0, 1)]
+    assert not got[:16].any() and len(got) == 141
+    expected = [1 - torch.cosine_similarity(f[3], f[4], dim=0).item() for f in x]
+    np.testing.assert_allclose(got[64:80], np.mean(expected), rtol=1e-4)
 
 
 def test_crops_are_averaged(trained):
@@ -627,3 +681,171 @@ def test_a_single_feature_can_be_learned_from():
     model.fit(bags, progress=False)
     means = [model.score(b).frame.mean() for b in bags]
     assert min(means[1::2]) > max(means[::2])
+
+
+# what its claims are judged by
+
+
+def left(home, name, seeds):
+    """A record with kept scores, as `lab.run` leaves it: seed -> [(video, score, dynamics, y)]."""
+    runs = []
+    for seed, videos in seeds.items():
+        scores = [
+            Scores(v, np.array(s, float), np.arange(len(s)), terms={"dynamics": np.array(d, float)})
+            for v, s, d, _ in videos
+        ]
+        truth = [records.Truth(v, np.array(y, np.uint8), {}) for v, _, _, y in videos]
+        records.write_scores(name, seed, scores)
+        sha = records.write_truth(truth).stem.removeprefix("labels-")
+        runs.append({"seed": seed, "label_sha": sha})
+    record = dict.fromkeys(records.NEEDED, "") | {"name": name, "seeds": list(seeds), "runs": runs}
+    (home / "data/results").mkdir(parents=True, exist_ok=True)
+    (home / f"data/results/{name}.json").write_text(json.dumps(record | {"results": []}))
+    return scores, truth
+
+
+def noisy(seed, names, lift):
+    """Videos of ten frames; every second one holds an anomaly, raised by `lift`."""
+    rng, found = np.random.default_rng(seed), []
+    for name in names:
+        y = np.zeros(10)
+        y[3:7] = name % 2
+        s = np.repeat(rng.normal(size=5), 2) + lift * y
+        found.append((f"v{name}", s.astype(np.float32), np.repeat(rng.random(5), 2), y))
+    return found
+
+
+def test_weighted_measures_are_those_of_repeated_videos():
+    videos = noisy(0, range(8), 1.0)
+    s, y = [v[1] for v in videos], [v[3] for v in videos]
+    w = np.array([2, 0, 1, 3, 0, 1, 1, 0])
+    many = np.repeat(np.arange(8), w)
+    expected = measure.frame_auc([s[i] for i in many], [y[i] for i in many])
+    got = evidence.auc(s, y)(np.array([w, np.ones(8), 0 * w, [1, 0, 1, 0, 1, 0, 1, 0]], float))
+    assert got[0] == pytest.approx(expected)
+    assert got[1] == pytest.approx(measure.frame_auc(s, y)) and np.isnan(got[2:]).all()
+    one = evidence.auc([np.array([1.0, 1, 2])], [np.array([0, 1, 1])])(np.ones((1, 1)))
+    assert one == 0.75  # a tie counts half
+    means = evidence.mean([np.array([1.0, 2]), np.zeros(0), np.array([6.0])])
+    assert means(np.array([[1.0, 5, 2]])) == pytest.approx([(1 + 2 + 6 + 6) / 4])
+
+
+def test_measures_by_hand():
+    """Two snippets of two frames a video would be too few: here four, the third abnormal."""
+    y = np.array([0, 0, 0, 0, 1, 0, 0, 0])  # a snippet is abnormal where any frame is
+    s, d = np.repeat([0.1, 0.2, 0.9, 0.3], 2), np.repeat([0.0, 0.1, 0.6, 0.2], 2)
+    odd = Scores("odd", s, np.arange(8), terms={"dynamics": d}), records.Truth("odd", y, {})
+    calm = (
+        Scores("calm", s[::-1] / 2, np.arange(8), terms={"dynamics": d}),
+        records.Truth("calm", 0 * y, {}),
+    )
+    got = evidence.moves(*odd)
+    np.testing.assert_allclose(got, [[0.1, 0.6, 0.2], [0.1, 0.7, 0.6], [0, 1, 1]])
+    assert evidence.moves(*calm).shape == (3, 0)
+    w, both = np.ones((1, 2)), [odd, calm]
+    value = {name: float(m(both)(w)[0]) for name, m in evidence.MEASURES.items()}
+    assert value["edges"] == 1.0 and value["whole"] == 1.0
+    assert value["inside"] == pytest.approx(6.5 / 7)  # ties with its neighbour in the snippet
+    assert value["frames"] == pytest.approx(14.5 / 15)
+    assert value["outside"] == pytest.approx((s.sum() - 0.9) / 7)
+    assert value["agreement"] == pytest.approx(np.corrcoef(got[0], got[1])[0, 1])
+
+
+def test_two_records_are_compared_video_by_video_and_seed_by_seed(tmp_path, monkeypatch):
+    """Seeds test other videos: a draw is one of all videos, of which each seed takes its own."""
+    monkeypatch.setenv("VADLIB_HOME", str(tmp_path))
+    drawn = {0: [0, 1, 2, 3, 4, 5], 1: [4, 5, 6, 7, 8, 9], 2: [0, 1, 8, 9]}
+    kept = {
+        name: {seed: noisy(10 * seed, names, lift) for seed, names in drawn.items()}
+        for name, lift in (("good", 2.0), ("bad", 0.3))
+    }
+    for name, seeds in kept.items():
+        left(tmp_path, name, {s: v for s, v in seeds.items() if (name, s) != ("bad", 2)})
+    found = evidence.compared("frames", "good", "bad")
+    each = {
+        name: [measure.frame_auc(*([v[i] for v in kept[name][s]] for i in (1, 3))) for s in (0, 1)]
+        for name in kept
+    }
+    assert found.value == pytest.approx(np.mean(each["good"]) - np.mean(each["bad"]))
+    assert 0 < found.low < found.value < found.high and len(found.draws) > 900
+    turned = evidence.compared("frames", "good", "bad", sign=-1.0)
+    assert (turned.value, turned.low) == pytest.approx((-found.value, -found.high))
+    same = evidence.compared("inside", "good", "good")
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+    alone = evidence.compared("frames", "good", 0.5)
+    three = [measure.frame_auc(*([v[i] for v in kept["good"][s]] for i in (1, 3))) for s in drawn]
+    assert alone.value == pytest.approx(np.mean(three) - 0.5)
+    # what a draw means: counts of all ten videos, the same for both records and all seeds
+    w = np.random.default_rng(0).integers(10, size=(1000, 10))
+    counts = [np.bincount(p, minlength=10) for p in w]
+    by_hand = []
+    for c in counts[:20]:
+        diff = []
+        for s in (0, 1):
+            many = [i for i, v in enumerate(drawn[s]) for _ in range(c[v])]
+            y = [kept["good"][s][i][3] for i in many]
+            one, two = ([kept[k][s][i][1] for i in many] for k in ("good", "bad"))
+            diff.append(measure.frame_auc(one, y) - measure.frame_auc(two, y))
+        by_hand.append(np.mean(diff))
+    np.testing.assert_allclose(found.draws[:20], by_hand)
+
+
+def test_without_records_nothing_is_compared(tmp_path, monkeypatch):
+    monkeypatch.setenv("VADLIB_HOME", str(tmp_path))
+    monkeypatch.setattr(records, "INSTALLED", tmp_path / "none")
+    assert evidence.compared("frames", "a", "b") is None
+    left(tmp_path, "a", {0: noisy(0, range(4), 1.0)})
+    assert evidence.compared("frames", "a", "b") is None
+    assert evidence.compared("frames", "a", 0.5) is not None
+    (tmp_path / "data/scores/a-s0.npz").unlink()
+    assert evidence.compared("frames", "a", 0.5) is None
+
+
+def test_claims_and_tables_are_what_the_paper_prints():
+    from vadlib.papers.la_net import claims
+
+    assert len({c.id for c in claims.CLAIMS}) == len(claims.CLAIMS) == 25
+    for c in claims.CLAIMS:  # what a record can decide is left to it
+        assert (c.verdict == "auto") is not isinstance(c.evidence, str), c.id
+    rows = {name: table.rows for name, table in claims.TABLES.items()}
+    ucf = {name: float(row[1]) for name, row in rows["Table 1"].items()}
+    xd = {name: float(row[1]) for name, row in rows["Table 2"].items()}
+    gains = [(ucf, "Zhong et al. [11]", 3.0), (ucf, "Wu et al. [13]", 2.68)]
+    gains += [(ucf, "RTFM [20]", 0.82), (xd, "Wu et al. [13]", 5.31), (xd, "RTFM [20]", 2.91)]
+    for table, name, gain in gains:  # as its text says
+        assert table["DDL (Ours)"] - table[name] == pytest.approx(gain), name
+    assert ucf["DDL (Ours)"] - ucf["Sultani et al. [9]"] == pytest.approx(9.71)  # it says 7.2
+    for column, gain in ((0, 0.61), (1, 0.77)):
+        without, with_ = (float(row[column]) for row in rows["Table 3"].values())
+        assert with_ - without == pytest.approx(gain)
+    assert rows["Table 4"]["MIL"] == rows["Table 3"]["LA-Net w/ prior G"]
+    best = ("DDL (Ours)", ucf, 0), ("DDL (Ours)", xd, 1)
+    for name, table, column in best:
+        assert float(rows["Table 4"]["MIL, DR, DA"][column]) == table[name]
+    for table in claims.TABLES.values():
+        for row in [*table.rows.values(), *table.ours.values()]:
+            assert len(row) == len(table.columns)
+
+
+def test_claims_compare_what_they_say():
+    """First minus second, on both data sets; where less is better, turned."""
+    from vadlib.papers.la_net import claims
+
+    pairs = {
+        "prior": ("la-net-mil", "la-net-noprior"),
+        "range": ("la-net-mil", "la-net-blur"),
+        "dr": ("la-net-dr", "la-net-mil"),
+        "da": ("la-net-da", "la-net-mil"),
+        "better": ("la-net-da", "la-net-dr"),
+        "both": ("la-net", "la-net-da"),
+        "consistent": ("la-net-da", "la-net-mil"),
+        "suppressed": ("la-net-mil", "la-net"),
+        "locates": ("la-net", "la-net-mil"),
+    }
+    found = {c.id: c.evidence for c in claims.CLAIMS if c.verdict == "auto"}
+    for name, pair in pairs.items():
+        for short, data in (("plaza", "plaza-bags"), ("ped2", "ped2-weak-flow")):
+            e = found.pop(f"la-net-{name}-{short}")
+            both = [e.first, e.second][:: -1 if getattr(e, "sign", 1) < 0 else 1]
+            assert both == [f"{row}-{data}-standard" for row in pair]
+    assert {e.second for e in found.values()} == {0.5}  # the edges, against a coin

@@ -15,8 +15,9 @@ class LANetConfig:
     The network (eqs. 1-5): `features` is D; `standardise` centres and scales features by those of
     the training bags, which the paper does not do; `attention` switches eqs. 1-3 off; `width` is
     D_h; `prior` says where G of eq. 2 goes ("paper" adds it after the softmax, "renorm" scales
-    those rows to sum to 1, "logit" adds log G before the softmax); `scale` divides the logits by
-    the root of a head's width; `widths` are the MLP's layers, `causal_kernel` is K of eq. 5.
+    those rows to sum to 1, "logit" adds log G before the softmax; "only" is G scaled to sum to 1
+    in the attention's stead, a fixed blur); `scale` divides the logits by the root of a head's
+    width; `widths` are the MLP's layers, `causal_kernel` is K of eq. 5.
     The losses (eqs. 6-11): `mil` is "bce" (eq. 6 with the half that it lacks), "paper" (as printed)
     or "ranking" (Sultani et al.); lambda 0 leaves a loss out. `da` is "paper" (eq. 10 as printed)
     or "kl"; `detach` stops the gradient of one of its sides, "score" or "feature".
@@ -29,7 +30,7 @@ class LANetConfig:
     attention: bool = True
     width: int = 512
     heads: int = 4
-    prior: Literal["paper", "renorm", "logit", "none"] = "paper"
+    prior: Literal["paper", "renorm", "logit", "only", "none"] = "paper"
     sigma: float = 16.0
     scale: bool = False
     widths: tuple[int, ...] = (512, 128)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vadlib.data.bags import Bag
@@ -15,7 +16,7 @@ from vadlib.detector import Detector, History, Scores
 from vadlib.errors import VadError
 from vadlib.lab.train import pick_device, train
 from vadlib.papers.la_net.config import LANetConfig
-from vadlib.papers.la_net.losses import EPS, losses
+from vadlib.papers.la_net.losses import EPS, feature_dynamics, losses
 from vadlib.papers.la_net.network import LANetModule, Output
 
 
@@ -135,11 +136,17 @@ class LANet(Detector):
         return Output(*(part.cpu() for part in self.net(x, mask)))
 
     def score(self, video: Bag) -> Scores:
-        """The mean of the crops' scores; each snippet's score speaks for all of its frames."""
-        crops = [self.output(video, crop).scores[0] for crop in range(video.features.shape[0])]
-        snippets = torch.stack(crops).mean(0).double().numpy()
+        """The mean of the crops' scores; each snippet's score speaks for all of its frames.
+
+        Term "dynamics": equation 9 between each snippet and the one before it; 0 for the first.
+        """
+        outs = [self.output(video, crop) for crop in range(video.features.shape[0])]
+        moves = [F.pad(feature_dynamics(out.features), (1, 0)) for out in outs]
+        parts = torch.cat([out.scores for out in outs]), torch.cat(moves)
+        score, moved = (part.mean(0).double().numpy() for part in parts)
         index = np.arange(video.length)
-        return Scores(video.name, snippets[index // video.span], index)
+        at = index // video.span
+        return Scores(video.name, score[at], index, terms={"dynamics": moved[at]})
 
     def cost_inputs(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """What the network reads for one snippet of a bag of one, whatever a frame's `size`."""

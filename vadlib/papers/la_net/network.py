@@ -34,17 +34,21 @@ def attend(logits: Tensor, prior: Tensor, mask: Tensor, mode: str = "paper") -> 
     """Equations 1 and 3: how much each snippet (row) takes from each (column).
 
     logits (B, heads, R, T), prior (R, T), mask (B, T) True where a snippet is no padding; padded
-    columns get exactly 0. Rows sum to 1, but with mode "paper" to 1 plus the prior's sum.
+    columns get exactly 0. Rows sum to 1, but with mode "paper" to 1 plus the prior's sum. With
+    mode "only" they are the prior's, scaled to sum to 1: a fixed blur, whatever the logits.
     Raises VadError for an unknown mode.
     """
     keys = mask[:, None, None]
-    if mode == "logit":
+    if mode == "only":
+        logits = torch.zeros_like(logits)
+    if mode in ("logit", "only"):
         logits = logits + prior.log().clamp_min(-1e4)  # as far as float32 can tell, -infinity
     weights = logits.masked_fill(~keys, -torch.inf).softmax(-1)  # eq. 1
-    if mode in ("logit", "none"):
+    if mode in ("logit", "only", "none"):
         return weights
     if mode not in ("paper", "renorm"):
-        raise VadError(f"unknown prior {mode!r}", "Use 'paper', 'renorm', 'logit' or 'none'.")
+        known = "'paper', 'renorm', 'logit', 'only' or 'none'"
+        raise VadError(f"unknown prior {mode!r}", f"Use {known}.")
     weights = weights + prior * keys  # eq. 3
     return weights / weights.sum(-1, keepdim=True) if mode == "renorm" else weights
 
@@ -65,6 +69,8 @@ class LocalityAttention(nn.Module):
         self.phi, self.psi, self.value = (  # value: all W_k side by side
             nn.Linear(config.features, config.width, bias=False) for _ in range(3)
         )
+        if self.mode == "only":  # nothing to learn about who looks at whom
+            self.phi = self.psi = None
         self.out = nn.Linear(config.width, config.features, bias=False)  # W_h
 
     def split(self, x: Tensor) -> Tensor:
@@ -74,8 +80,11 @@ class LocalityAttention(nn.Module):
     def rows(self, x: Tensor, mask: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Rows start..stop of the map of eq. 3: (B, T, D) and mask (B, T) -> (B, heads, R, T)."""
         at = torch.arange(x.shape[1], device=x.device)
-        logits = self.split(self.phi(x[:, start:stop])) @ self.split(self.psi(x)).mT
         prior = location_prior(at[start:stop], at, self.sigma)
+        if self.phi is None or self.psi is None:
+            logits = prior.new_zeros(len(x), self.heads, *prior.shape)
+        else:
+            logits = self.split(self.phi(x[:, start:stop])) @ self.split(self.psi(x)).mT
         return attend(logits.float() * self.factor, prior, mask, self.mode)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
