@@ -85,6 +85,7 @@ def main() -> int:
     options.add_argument("--write", action="store_true")
     options.add_argument("--only", nargs="+", default=[""], help="how names of records begin")
     options.add_argument("--skip", nargs="+", default=[], help="how names of others begin")
+    options.add_argument("--stale", action="store_true", help="today's form, but stale they stay")
     options.add_argument("--old-side", action="store_true", help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.old_side:
@@ -131,6 +132,18 @@ def compare(old: dict, given: argparse.Namespace) -> int:
         if "runs" not in record:
             continue
         name, exp = record["name"], known.get(record["name"])
+        if given.stale:
+            for run in record["runs"]:
+                bring(data, name, run)
+            write_record(
+                record
+                | {
+                    "stamp": "older",
+                    "runs": [r | {"stamp": "older"} for r in record["runs"]],
+                    "confirmed": [],
+                }
+            )
+            continue
         if exp is None or old["stale"][name]:
             print(f"NOT CARRIED {name}: {'no such experiment' if exp is None else 'was stale'}")
             bad += 1
