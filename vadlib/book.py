@@ -22,16 +22,22 @@ from vadlib.detector import History
 from vadlib.errors import VadError
 from vadlib.lab import records as kept_records
 from vadlib.lab import run as lab
+from vadlib.lab.claims import WAITING, Difference, Value
 from vadlib.lab.sets import SIZES, load
 from vadlib.lab.train import pick_device
+from vadlib.measure.intervals import Interval
 
 __all__ = [
     "Run",
     "box",
     "check",
+    "claims_table",
+    "compare",
     "cost",
+    "difference_text",
     "exercise",
     "md",
+    "printed_table",
     "protocol_card",
     "records",
     "records_table",
@@ -314,6 +320,75 @@ def value_text(row: dict[str, Any]) -> str:
     scale = 100 if row["metric"].split(",")[0] in FRACTIONS else 1
     spread = f" ± {scale * row['sd']:.1f}" if row["sd"] is not None else ""
     return f"{scale * row['mean']:.1f}{spread}{'†' if row['stale'] else ''}"
+
+
+def claims_table(paper: str, only: Sequence[str] | None = None) -> None:
+    """Show what became of a paper's claims: its sentence, what we ran, the evidence, the verdict.
+
+    only  ids of claims; all of the paper's when None
+    """
+    rows = []
+    for claim in papers.claims_of(paper):
+        if only is None or claim.id in only:
+            verdict, found = claim.judged()
+            said = difference_text(found) if found else _evidence_text(claim.evidence)
+            quoted = f"“{claim.sentence}” ({claim.place})"
+            rows.append((quoted, claim.ran, said, verdict, claim.since))
+    head = ("the paper says", "what we ran", "evidence", "verdict", "since")
+    _table(head, rows, f"What {paper} claims, and what became of it")
+
+
+def printed_table(paper: str, name: str) -> None:
+    """Show a table of a paper as printed, and our rows below it, marked as ours."""
+    table = papers.tables_of(paper)[name]
+    rows = [(title, *cells) for title, cells in table.rows.items()]
+    for title, cells in table.ours.items():
+        rows.append((f"ours: {title}", *(_evidence_text(cell) for cell in cells)))
+    _table(("", *table.columns), rows, f"{name} of the paper, as printed: {table.caption}")
+
+
+def compare(first: str, second: str, **how: Any) -> Interval | None:
+    """AUC of one record minus another's, by a paired bootstrap over videos; None without scores.
+
+    how  the further fields of `vadlib.lab.claims.Difference`
+    """
+    return Difference(first, second, **how).interval()
+
+
+def difference_text(found: Interval | None) -> str:
+    """An interval in points: "+3.3 (+1.4 to +6.1)"; "not run yet" where there is none."""
+    if found is None:
+        return WAITING
+    value, low, high = (100 * x for x in (found.value, found.low, found.high))
+    return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _evidence_text(what: Any) -> str:
+    if isinstance(what, Value):
+        row = what.row()
+        return value_text(row | {"stale": False}) if row else "–"
+    return what if isinstance(what, str) else "–"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    """A table that scrolls where it does not fit; all text is escaped."""
+    if not _in_notebook():
+        print("\n".join([title, *(" | ".join(row) for row in [head, *rows])]))
+        return
+    from IPython.display import HTML, display
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    label = html.escape(title, quote=True)
+    display(
+        HTML(
+            f'<div class="vad-scroll" tabindex="0" role="region" aria-label="{label}"><table>'
+            f"<caption>{html.escape(title)}</caption><thead>{line(head, 'th')}</thead>"
+            f"<tbody>{body}</tbody></table></div>"
+        )
+    )
 
 
 def protocol_card(name: str) -> None:

@@ -6,6 +6,7 @@ A folder's `rows.py` holds METHODS (how each profile trains them) and ROWS (the 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from functools import cache
 from typing import Any
 
@@ -70,3 +71,22 @@ def experiment(name: str, profile: str | None = None) -> Experiment:
             f"`vadlib status` and this list know: {', '.join(experiments())}.",
         )
     return experiments()[name]
+
+
+def claims_of(paper: str) -> list[Any]:
+    """What a paper claims, from the `claims.py` of its folder; nothing where it has none."""
+    return _claims(paper, "CLAIMS", [])
+
+
+def tables_of(paper: str) -> dict[str, Any]:
+    """A paper's printed tables, by their names in it."""
+    return _claims(paper, "TABLES", {})
+
+
+def _claims(paper: str, what: str, none: Any) -> Any:
+    if paper not in PAPERS:
+        raise VadError(f"there is no paper {paper!r}", f"Use one of: {', '.join(PAPERS)}.")
+    name = f"vadlib.papers.{paper}.claims"
+    if importlib.util.find_spec(name) is None:
+        return none
+    return getattr(importlib.import_module(name), what)

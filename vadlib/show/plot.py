@@ -22,9 +22,11 @@ from matplotlib.figure import Figure
 
 from vadlib.errors import VadError
 from vadlib.measure.frames import eer, frame_auc, roc_points
+from vadlib.show.diagram import diagram as _diagram
 from vadlib.show.pictures import Page, as_rgb, flow_rgb, heat_rgb, play, slider
 
 __all__ = [
+    "diagram",
     "film",
     "flow_arrows",
     "flow_rgb",
@@ -90,6 +92,9 @@ def _styled(draw: Callable[P, R]) -> Callable[P, R]:
 
 def _axes(ax: Axes | None, width: float = WIDTH, height: float = 2.2) -> Axes:
     return plt.subplots(figsize=(width, height))[1] if ax is None else ax
+
+
+diagram = _styled(_diagram)
 
 
 @_styled

@@ -1,0 +1,105 @@
+"""Claims: evidence by hand, verdicts that follow from it, sentences that stand in the papers."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vadlib import book, measure, papers
+from vadlib.detector import Scores
+from vadlib.lab import claims, compare
+from vadlib.lab.records import Truth
+from vadlib.measure.intervals import Interval
+
+TEXTS = Path(__file__).parents[2] / "shared" / "papers"
+FILES = {"maam": "maam-net", "msti": "msti-net", "la_net": "la-net-ddl", "mdsf": "mdsf"}
+FILES |= {"local_patterns": "local-patterns"}
+ALL = [(paper, claim) for paper in papers.PAPERS for claim in papers.claims_of(paper)]
+
+
+def watched(*videos):
+    """(scores, labels, kind) of each video, as one seed has tested them."""
+    return [
+        (
+            Scores(f"v{i}", np.array(s, float), np.arange(len(s)), terms={"other": -np.array(s)}),
+            Truth(f"v{i}", np.array(y, np.uint8), {"kind": np.array([kind] * len(s))}),
+        )
+        for i, (s, y, kind) in enumerate(videos)
+    ]
+
+
+VIDEOS = watched(([0, 3, 2], [0, 1, 0], "a"), ([5, 9], [1, 0], "b"), ([1, 1, 4], [0, 1, 1], "a"))
+ONCE = np.ones((1, 3))
+
+
+def test_a_measure_is_that_of_the_videos_drawn():
+    scores, labels = zip(*((s.frame, t.labels) for s, t in VIDEOS), strict=True)
+    assert compare.term_auc()(VIDEOS)(ONCE)[0] == measure.frame_auc(scores, labels)
+    twice = compare.term_auc()(VIDEOS)(np.array([[2, 0, 1]]))[0]
+    many = [0, 0, 2]
+    assert twice == measure.frame_auc([scores[i] for i in many], [labels[i] for i in many])
+    other = compare.term_auc("other")(VIDEOS)(ONCE)[0]
+    assert other == pytest.approx(1 - measure.frame_auc(scores, labels))
+
+
+def test_a_kind_is_measured_on_its_own_videos_and_a_protocol_is_applied():
+    own = [VIDEOS[0], VIDEOS[2]]
+    assert compare.term_auc(kind="a")(VIDEOS)(ONCE)[0] == compare.term_auc()(own)(ONCE[:, :2])[0]
+    stretched = [(s.frame - s.frame.min()) / np.ptp(s.frame) for s, _ in VIDEOS]
+    got = compare.term_auc(protocol="per-video min-max")(VIDEOS)(ONCE)[0]
+    assert got == measure.frame_auc(stretched, [t.labels for _, t in VIDEOS])
+
+
+class Known:
+    def __init__(self, low, high):
+        self.found = Interval((low + high) / 2, low, high, np.zeros(1))
+
+    def interval(self):
+        return self.found
+
+
+@pytest.mark.parametrize(
+    "low,high,verdict",
+    [(0.01, 0.05, claims.HOLDS), (-0.01, 0.05, claims.FAILS), (-0.05, -0.01, claims.FAILS)],
+)
+def test_a_verdict_follows_from_its_interval(low, high, verdict):
+    claim = claims.Claim("x", "s", "p", "r", "auto", "2026-11-25", Known(low, high))
+    assert claim.judged()[0] == verdict
+
+
+def test_what_has_no_records_has_not_been_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("VADLIB_HOME", str(tmp_path))
+    monkeypatch.setattr("vadlib.lab.records.INSTALLED", tmp_path / "none")
+    nothing = claims.Difference("a", "b")
+    assert nothing.interval() is None and claims.Value("a").row() is None
+    assert claims.Claim("x", "s", "p", "r", "auto", "d", nothing).judged() == ("not run yet", None)
+    assert book.difference_text(None) == "not run yet"
+    assert book.difference_text(Interval(0.033, 0.014, 0.0605, np.zeros(1))) == (
+        "+3.3 (+1.4 to +6.0)"
+    )
+
+
+@pytest.mark.parametrize("paper,claim", ALL, ids=[c.id for _, c in ALL])
+def test_every_claim_is_well_formed_and_quotes_its_paper(paper, claim):
+    assert claim.verdict in (*claims.VERDICTS, "auto") and claim.place and claim.ran
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", claim.since)
+    if claim.verdict == "auto":
+        assert hasattr(claim.evidence, "interval")
+    elif claim.verdict in (claims.HOLDS, claims.FAILS):
+        assert claim.evidence, f"{claim.id}: a verdict needs evidence"
+    text = TEXTS / f"{FILES[paper]}.txt"
+    if text.exists():  # it is not part of the repository
+        assert letters(claim.sentence) in letters(text.read_text()), claim.sentence
+
+
+def letters(text):
+    """A text without white space and signs, which extraction from a PDF scatters."""
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+def test_tables_have_a_cell_for_each_column():
+    for paper in papers.PAPERS:
+        for name, table in papers.tables_of(paper).items():
+            for row in [*table.rows.values(), *table.ours.values()]:
+                assert len(row) == len(table.columns), f"{paper}, {name}"

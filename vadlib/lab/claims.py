@@ -1,0 +1,106 @@
+"""What papers claim, what we ran, and a verdict that follows from the evidence; printed tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from vadlib.lab.compare import compared, term_auc
+from vadlib.lab.records import kept, read_record
+from vadlib.measure.intervals import Interval
+
+HOLDS, FAILS = "holds", "does not hold here"
+UNJUDGED, CONTRADICTED = "cannot be judged at this scale", "contradicted by the paper itself"
+VERDICTS = (HOLDS, FAILS, UNJUDGED, CONTRADICTED)
+WAITING = "not run yet"
+
+
+class Evidence(Protocol):
+    """Whatever gives an interval in which more is better for the claim; None without records."""
+
+    def interval(self) -> Interval | None:
+        """The value and its 95 % interval over videos."""
+        ...
+
+
+@dataclass(frozen=True)
+class Difference:
+    """AUC of one record minus that of another, on the same videos and seeds.
+
+    term      of the first's scores; other: of the second's, the same when None
+    protocol  of `measure.evaluate.PROTOCOLS`; kind: only the videos that hold it (Plaza)
+    """
+
+    first: str
+    second: str
+    term: str = "score"
+    other: str | None = None
+    protocol: str = "headline"
+    kind: str = ""
+
+    def interval(self) -> Interval | None:
+        """First minus second, mean over the seeds; None where scores are missing."""
+        one = term_auc(self.term, self.protocol, self.kind)
+        two = term_auc(self.other or self.term, self.protocol, self.kind)
+        return compared(one, self.first, self.second, other=two)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number of a record, with its spread over seeds."""
+
+    record: str
+    metric: str = "auc"
+    term: str = "score"
+    protocol: str = "headline"
+
+    def row(self) -> dict[str, Any] | None:
+        """The result that a record holds; None where there is none."""
+        path = kept("results") / f"{self.record}.json"
+        rows = read_record(path)["results"] if path.exists() else []
+        key = (self.protocol, self.metric, self.term)
+        return next((r for r in rows if (r["protocol"], r["metric"], r["term"]) == key), None)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence of a paper, and what became of it here.
+
+    sentence  the paper's own, to the letter; place: where it stands
+    ran       what we ran, on which data and at which scale
+    verdict   one of VERDICTS, or "auto": it follows from the evidence, an interval
+    since     the date of the verdict
+    evidence  an interval that is above zero where the claim holds, a value, or words
+    """
+
+    id: str
+    sentence: str
+    place: str
+    ran: str
+    verdict: str
+    since: str
+    evidence: Evidence | Value | str = ""
+
+    def judged(self) -> tuple[str, Interval | None]:
+        """The verdict, and the interval that it follows from, where it does."""
+        if self.verdict != "auto":
+            return self.verdict, None
+        assert not isinstance(self.evidence, str | Value), f"{self.id} needs an interval"
+        found = self.evidence.interval()
+        if found is None:
+            return WAITING, None
+        return (HOLDS if found.low > 0 else FAILS), found
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A table as the paper prints it, and rows of ours below.
+
+    rows  name -> a cell for each column, as printed; ours: name -> a Value, text or None for each
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[str, ...]]
+    ours: Mapping[str, tuple[Value | str | None, ...]] = field(default_factory=dict)
