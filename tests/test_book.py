@@ -80,7 +80,9 @@ CASES = [((torch.tensor([1.0, 2.0]),), 3.0), ((torch.tensor([0.5]),), 0.5)]
         (lambda x: None, "○ Exercise 3.1: not attempted yet"),
         (lambda x: ..., "○ Exercise 3.1: not attempted yet"),
         (lambda x: x.mean(), "wrong on ([1.0, 2.0]): got 1.5, expected 3"),
-        (lambda x: x, "got [1.0, 2.0], expected 3"),
+        (lambda x: x, "got the shape (2,), expected ()"),
+        (lambda x: print(x.sum()), "it prints its answer: `return` it instead"),
+        (lambda x: x.sum() if x[0] == 1 else None, "it returns nothing"),
         (lambda x: x.nothing, "raises AttributeError"),
     ],
 )

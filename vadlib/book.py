@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import html
+import io
 import json
 import platform
 import random
@@ -210,17 +212,45 @@ def solution(id: str, function: Callable, cases: Cases, tol: float = 1e-6) -> No
 
 
 def _first_problem(function: Callable, cases: Cases, tol: float) -> str | None:
-    """None when all cases agree, "" when the function returns nothing, else what went wrong."""
-    for arguments, expected in cases:
+    """None when all cases agree, "" when the function has not been written, else what is wrong."""
+    for number, (arguments, expected) in enumerate(cases):
+        printed = io.StringIO()
         try:
-            got = function(*copy.deepcopy(arguments))
+            with contextlib.redirect_stdout(printed):
+                got = function(*copy.deepcopy(arguments))
         except Exception as error:
             return f"{_short(arguments)} raises {type(error).__name__}: {error}"
         if got is None or got is ...:
-            return ""
+            if printed.getvalue():
+                return f"on {_short(arguments)} it prints its answer: `return` it instead"
+            if number == 0:
+                return ""
+            return f"on {_short(arguments)} it returns nothing; on the case before it did"
         if not _same(got, expected, tol):
-            return f"wrong on {_short(arguments)}: got {_short(got)}, expected {_short(expected)}"
+            return f"wrong on {_short(arguments)}: {_difference(got, expected, tol)}"
     return None
+
+
+def _difference(got: Any, expected: Any, tol: float) -> str:
+    """In what an answer differs, so that its maker can find the place."""
+    plain = f"got {_short(got)}, expected {_short(expected)}"
+    if isinstance(got, dict | str) or isinstance(expected, dict | str):
+        return plain
+    try:
+        a, b = _array(got), _array(expected)
+    except ValueError:
+        return plain
+    if a.shape != b.shape:
+        return f"got the shape {a.shape}, expected {b.shape}"
+    if a.size <= 1 or a.dtype.kind not in "biufc" or b.dtype.kind not in "biufc":
+        return plain
+    apart = np.argwhere(~np.isclose(a, b, rtol=tol, atol=tol, equal_nan=True))
+    if not len(apart):  # right numbers, but of another kind
+        return plain
+    at = tuple(int(n) for n in apart[0])
+    place = at[0] if len(at) == 1 else at
+    values = f"got {a[at]:.6g}, expected {b[at]:.6g}"
+    return f"same shape, first difference at {place}: {values}"
 
 
 def _same(got: Any, expected: Any, tol: float) -> bool:
