@@ -82,7 +82,8 @@ CASES = [((torch.tensor([1.0, 2.0]),), 3.0), ((torch.tensor([0.5]),), 0.5)]
         (lambda x: x.mean(), "wrong on ([1.0, 2.0]): got 1.5, expected 3"),
         (lambda x: x, "got the shape (2,), expected ()"),
         (lambda x: print(x.sum()), "it prints its answer: `return` it instead"),
-        (lambda x: x.sum() if x[0] == 1 else None, "it returns nothing"),
+        (lambda x: x.sum() if x[0] == 1 else None, "on ([0.5]) it returns nothing"),
+        (lambda x: x.sum() if x[0] < 1 else None, "on ([1.0, 2.0]) it returns nothing"),
         (lambda x: x.nothing, "raises AttributeError"),
     ],
 )
@@ -91,6 +92,29 @@ def test_exercises_say_what_happened_and_never_raise(capsys, function, said):
     shown = capsys.readouterr().out
     assert said in shown and solved == ("✓" in shown)
     assert ("Hint: add them" in shown) == ("✗" in shown)
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "said"),
+    [
+        ([1.0, 2, 4, 9], [1, 2, 3, 4], "same shape, first difference at 2: got 4, expected 3"),
+        (np.zeros((2, 3)), np.eye(2, 3), "first difference at (0, 0): got 0, expected 1"),
+        (np.ones((2, 1)), np.ones((1, 2)), "got the shape (2, 1), expected (1, 2)"),
+        (np.array([True, False]), np.array([True, True]), "at 1: got 0, expected 1"),
+        ((1, 2), (1, 2, 3), "got 2 parts, expected 3"),
+        ((np.ones(2), np.ones(3)), (np.ones(2), np.eye(3)[0]), "part 1: same shape, first"),
+        ((np.ones(2), np.ones(3)), (np.ones(2), np.ones(4)), "part 1: got the shape (3,)"),
+        ([["a"], 2], [["b"], 2], "got [['a'], 2], expected [['b'], 2]"),
+    ],
+)
+def test_a_wrong_answer_is_told_where_it_differs(capsys, got, expected, said):
+    assert not book.exercise("3.1", lambda: got, [((), expected)])
+    assert said in capsys.readouterr().out
+
+
+def test_what_a_right_answer_prints_is_kept_from_the_verdict(capsys):
+    assert book.exercise("3.1", lambda x: (print("by the way"), x.sum())[1], CASES)
+    assert capsys.readouterr().out == "✓ Exercise 3.1: solved, all 2 cases agree\n"
 
 
 def test_an_exercise_cannot_spoil_its_own_cases():

@@ -1,6 +1,8 @@
 """Claims: evidence by hand, verdicts that follow from it, sentences that stand in the papers."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from vadlib import book, measure, papers
 from vadlib.detector import Scores
+from vadlib.errors import VadError
 from vadlib.lab import claims, compare
 from vadlib.lab.records import Truth
 from vadlib.measure.intervals import Interval
@@ -103,3 +106,64 @@ def test_tables_have_a_cell_for_each_column():
         for name, table in papers.tables_of(paper).items():
             for row in [*table.rows.values(), *table.ours.values()]:
                 assert len(row) == len(table.columns), f"{paper}, {name}"
+
+
+def test_claims_are_read_without_pytorch():
+    code = "import sys, vadlib.lab.claims; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture
+def shop(monkeypatch):
+    """A paper of two claims and a table; its record "old" is stale, "new" is not there."""
+    found = [
+        claims.Claim("a", "A < B.", "§1", "ran", "auto", "2026-11-25", Known(0.01, 0.05)),
+        claims.Claim("b", "Fast.", "§2", "none", claims.UNJUDGED, "2026-11-25", "no machine"),
+    ]
+    ours = {"one": (claims.Value("old"), None), "two": (claims.Value("new"), "same")}
+    table = claims.Printed("Of all.", ("AUC", "note"), {"Theirs": ("95.3", "printed")}, ours)
+    row = {"metric": "auc", "mean": 0.9, "sd": 0.01}
+    monkeypatch.setattr(papers, "claims_of", lambda paper: found)
+    monkeypatch.setattr(papers, "tables_of", lambda paper: {"Table 1": table})
+    monkeypatch.setattr(claims.Value, "row", lambda v: row if v.record == "old" else None)
+    monkeypatch.setattr(book, "records", lambda: [{"name": "old", "stale": True}])
+
+
+def test_claims_are_shown_with_their_evidence(shop, capsys):
+    book.claims_table("x")
+    said = capsys.readouterr().out
+    assert "“A < B.” (§1) | ran | +3.0 (+1.0 to +5.0) | holds | 2026-11-25" in said
+    assert "no machine | cannot be judged at this scale" in said
+    book.claims_table("x", only=["b"])
+    assert "A < B" not in capsys.readouterr().out
+    with pytest.raises(VadError, match="no claim 'c'"):
+        book.claims_table("x", only=["b", "c"])
+
+
+def test_a_printed_table_has_ours_below_and_marks_what_is_stale(shop, capsys):
+    book.printed_table("x", "Table 1")
+    *_, theirs, one, two = capsys.readouterr().out.splitlines()
+    assert theirs == "Theirs | 95.3 | printed"
+    assert one == "ours: one | 90.0 ± 1.0† | –" and two == "ours: two | – | same"
+    with pytest.raises(VadError, match="no 'Table 9'"):
+        book.printed_table("x", "Table 9")
+
+
+def test_on_a_page_tables_scroll_and_are_escaped(shop, monkeypatch):
+    shown = []
+    monkeypatch.setattr(book, "_in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.display.display", lambda page: shown.append(page.data))
+    book.claims_table("x")
+    book.printed_table("x", "Table 1")
+    assert all('class="vad-scroll" tabindex="0"' in page for page in shown)
+    assert "A &lt; B." in shown[0] and "†" not in shown[0] and "made by older code" in shown[1]
+
+
+def test_records_of_other_videos_are_not_compared(monkeypatch):
+    tested = {"a": VIDEOS, "b": VIDEOS[:2]}
+    monkeypatch.setattr(compare, "seeds_of", lambda name: [0])
+    monkeypatch.setattr(compare, "_kept", lambda name, *_: tested[name])
+    assert compare.compared(compare.term_auc(), "a", "a").value == 0
+    with pytest.raises(VadError, match="a and b have tested different videos with seed 0"):
+        compare.compared(compare.term_auc(), "a", "b")
+    assert claims.Difference("a", "a", other="nothing").interval() is None

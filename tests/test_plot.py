@@ -228,3 +228,20 @@ def test_a_slider_takes_figures_and_closes_them():
 def test_a_slider_needs_a_caption_for_each_picture(count):
     with pytest.raises(VadError, match="slider"):
         plot.slider(frames(count), ["a", "b"] if count else [])
+
+
+def test_arrows_of_a_diagram_run_from_rim_to_rim():
+    """A wide box must not hide the head of an arrow."""
+    nodes = {"a": (0, 0, "in", "data"), "b": (1, 0, "a very wide box", "net"), "c": (1, 1, "up")}
+    ax = plot.diagram(nodes, [("a", "b", "MLP"), ("b", "c")])
+    ax.figure.canvas.draw()
+    words = {t.get_text(): t for t in ax.texts if t.get_text()}
+    assert set(words) == {"in", "a very wide box", "up", "MLP"}
+    wide = words["a very wide box"].get_bbox_patch().get_window_extent()
+    arrow = next(t.arrow_patch for t in ax.texts if getattr(t, "arrow_patch", None))
+    assert arrow.get_window_extent().x1 <= wide.x0 + 1
+    for bad in ([("a", "z")], [("z", "a")]):
+        with pytest.raises(VadError, match="no node 'z'"):
+            plot.diagram(nodes, bad)
+    with pytest.raises(VadError, match="no kind 'soup'"):
+        plot.diagram({"a": (0, 0, "in", "soup")}, [])

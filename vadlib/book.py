@@ -213,7 +213,8 @@ def solution(id: str, function: Callable, cases: Cases, tol: float = 1e-6) -> No
 
 def _first_problem(function: Callable, cases: Cases, tol: float) -> str | None:
     """None when all cases agree, "" when the function has not been written, else what is wrong."""
-    for number, (arguments, expected) in enumerate(cases):
+    silent: list[str] = []  # cases without an answer
+    for arguments, expected in cases:
         printed = io.StringIO()
         try:
             with contextlib.redirect_stdout(printed):
@@ -223,12 +224,14 @@ def _first_problem(function: Callable, cases: Cases, tol: float) -> str | None:
         if got is None or got is ...:
             if printed.getvalue():
                 return f"on {_short(arguments)} it prints its answer: `return` it instead"
-            if number == 0:
-                return ""
-            return f"on {_short(arguments)} it returns nothing; on the case before it did"
-        if not _same(got, expected, tol):
+            silent.append(_short(arguments))
+        elif not _same(got, expected, tol):
             return f"wrong on {_short(arguments)}: {_difference(got, expected, tol)}"
-    return None
+    if not silent:
+        return None
+    if len(silent) == len(cases):
+        return ""
+    return f"on {silent[0]} it returns nothing, on other cases it does: `return` on every path"
 
 
 def _difference(got: Any, expected: Any, tol: float) -> str:
@@ -236,6 +239,13 @@ def _difference(got: Any, expected: Any, tol: float) -> str:
     plain = f"got {_short(got)}, expected {_short(expected)}"
     if isinstance(got, dict | str) or isinstance(expected, dict | str):
         return plain
+    if isinstance(got, list | tuple) and isinstance(expected, list | tuple):
+        if len(got) != len(expected):
+            return f"got {len(got)} parts, expected {len(expected)}"
+        if any(np.ndim(_array(part)) for part in expected if not isinstance(part, list | tuple)):
+            parts = enumerate(zip(got, expected, strict=True))
+            at = next(i for i, (g, e) in parts if not _same(g, e, tol))
+            return f"part {at}: {_difference(got[at], expected[at], tol)}"
     try:
         a, b = _array(got), _array(expected)
     except ValueError:
@@ -356,12 +366,16 @@ def claims_table(paper: str, only: Sequence[str] | None = None) -> None:
     """Show what became of a paper's claims: its sentence, what we ran, the evidence, the verdict.
 
     only  ids of claims; all of the paper's when None
+    Raises VadError for an id that the paper's claims do not have.
     """
-    rows = []
+    known = [claim.id for claim in papers.claims_of(paper)]
+    if unknown := sorted(set(only or ()) - set(known)):
+        raise VadError(f"{paper} has no claim {unknown[0]!r}", f"Use: {', '.join(known)}.")
+    rows, stale = [], _stale()
     for claim in papers.claims_of(paper):
         if only is None or claim.id in only:
             verdict, found = claim.judged()
-            said = difference_text(found) if found else _evidence_text(claim.evidence)
+            said = difference_text(found) if found else _evidence_text(claim.evidence, stale)
             quoted = f"“{claim.sentence}” ({claim.place})"
             rows.append((quoted, claim.ran, said, verdict, claim.since))
     head = ("the paper says", "what we ran", "evidence", "verdict", "since")
@@ -369,11 +383,18 @@ def claims_table(paper: str, only: Sequence[str] | None = None) -> None:
 
 
 def printed_table(paper: str, name: str) -> None:
-    """Show a table of a paper as printed, and our rows below it, marked as ours."""
-    table = papers.tables_of(paper)[name]
+    """Show a table of a paper as printed, and our rows below it, marked as ours; † where stale.
+
+    Raises VadError for a table that its claims.py does not have.
+    """
+    tables = papers.tables_of(paper)
+    if name not in tables:
+        raise VadError(f"{paper} has no {name!r} here", f"Use: {', '.join(tables) or 'none'}.")
+    table = tables[name]
     rows = [(title, *cells) for title, cells in table.rows.items()]
+    stale = _stale()
     for title, cells in table.ours.items():
-        rows.append((f"ours: {title}", *(_evidence_text(cell) for cell in cells)))
+        rows.append((f"ours: {title}", *(_evidence_text(cell, stale) for cell in cells)))
     _table(("", *table.columns), rows, f"{name} of the paper, as printed: {table.caption}")
 
 
@@ -393,10 +414,15 @@ def difference_text(found: Interval | None) -> str:
     return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
-def _evidence_text(what: Any) -> str:
+def _stale() -> set[str]:
+    """The records that older code has made."""
+    return {record["name"] for record in records() if record["stale"]}
+
+
+def _evidence_text(what: Any, stale: set[str]) -> str:
     if isinstance(what, Value):
         row = what.row()
-        return value_text(row | {"stale": False}) if row else "–"
+        return value_text(row | {"stale": what.record in stale}) if row else "–"
     return what if isinstance(what, str) else "–"
 
 
@@ -411,6 +437,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> No
         return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
 
     body = "".join(line(row, "td") for row in rows)
+    if any("†" in cell for row in rows for cell in row):
+        title += " † made by older code."
     label = html.escape(title, quote=True)
     display(
         HTML(

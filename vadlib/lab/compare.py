@@ -17,7 +17,6 @@ import numpy as np
 from vadlib.detector import Scores
 from vadlib.errors import VadError
 from vadlib.lab.records import Truth, kept, read_record, read_scores, read_truth, scores_path
-from vadlib.measure.evaluate import PROTOCOLS, apply
 from vadlib.measure.intervals import Interval
 
 Weighted = Callable[[np.ndarray], np.ndarray]  # (draws, videos) counts -> measures, NaN where none
@@ -52,6 +51,8 @@ def mean(values: Sequence[np.ndarray]) -> Weighted:
 def term_auc(term: str = "score", protocol: str = "headline", kind: str = "") -> Measure:
     """AUC over all frames of a term of the scores, as a protocol wants them; with a kind, over the
     videos that hold it alone (Plaza). Averages over frames, not over videos."""
+    from vadlib.measure.evaluate import PROTOCOLS, apply  # needs PyTorch; claims do not
+
     wanted = PROTOCOLS[protocol]
 
     def measure(videos: Tested) -> Weighted:
@@ -103,7 +104,8 @@ def compared(
     first, second  names of records; they may be one, where `other` measures it otherwise
     other          the measure of the second; that of the first when None
     sign     -1 turns the difference, where less is better
-    Returns None where a record, its scores or its labels are missing.
+    Returns None where a record, its scores or its labels are missing, and where no draw has both
+    classes. Raises VadError for a seed with which the two have tested different videos.
     """
     records = [first, second] if isinstance(second, str) else [first]
     base = 0.0 if isinstance(second, str) else second
@@ -118,6 +120,12 @@ def compared(
         return None
     if not runs:
         return None
+    for seed, run in zip(seeds, runs, strict=True):
+        if any(sorted(videos) != sorted(run[0][0]) for videos, _ in run):
+            raise VadError(
+                f"{first} and {second} have tested different videos with seed {seed}",
+                "Compare records of one data set.",
+            )
     names = sorted({name for run in runs for name in run[0][0]})
     place = {name: i for i, name in enumerate(names)}
 
@@ -129,5 +137,7 @@ def compared(
     picks = rng.integers(count, size=(draws, count))
     drawn = value(np.array([np.bincount(p, minlength=count) for p in picks], float))
     drawn = drawn[np.isfinite(drawn)]  # a draw of one class has no AUC
+    if not len(drawn):
+        return None
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Interval(float(value(np.ones((1, count)))[0]), float(low), float(high), drawn)

@@ -8,6 +8,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from vadlib.errors import VadError
+
 FILLS = {
     "data": "#DCEAF5",
     "net": "#FFFFFF",
@@ -27,19 +29,34 @@ def diagram(
 
     nodes  name -> (x, y, text) or (x, y, text, kind), in grid units; kind of FILLS, "net" if none
     edges  (from, to) or (from, to, label)
+    Raises VadError for a kind and for a node that do not exist.
     """
+    kinds = {name: (*node[3:], "net")[0] for name, node in nodes.items()}
+    for what, asked, known in (
+        ("kind", kinds.values(), FILLS),
+        ("node", [name for edge in edges for name in edge[:2]], nodes),
+    ):
+        if unknown := [name for name in asked if name not in known]:
+            raise VadError(
+                f"diagram: there is no {what} {unknown[0]!r}", f"Use one of: {', '.join(known)}."
+            )
     _, ax = plt.subplots(figsize=(width, height))
-    for x, y, text, *kind in nodes.values():
+    boxes = {}
+    for name, (x, y, text, *_) in nodes.items():
         box: dict[str, Any] = {"boxstyle": "round,pad=0.4", "ec": "0.25", "lw": 1.0}
-        box["fc"] = FILLS[kind[0] if kind else "net"]
-        ax.text(x, y, text, ha="center", va="center", fontsize=9, bbox=box, zorder=3)
+        box["fc"] = FILLS[kinds[name]]
+        written = ax.text(x, y, text, ha="center", va="center", fontsize=9, bbox=box, zorder=3)
+        boxes[name] = written.get_bbox_patch()
     for start, end, *label in edges:
         (x0, y0), (x1, y1) = nodes[start][:2], nodes[end][:2]
-        arrow = {"arrowstyle": "-|>", "color": "0.25", "lw": 1.1, "shrinkA": 26, "shrinkB": 28}
+        arrow = {"arrowstyle": "-|>", "color": "0.25", "lw": 1.1, "shrinkA": 1, "shrinkB": 2}
+        arrow |= {"patchA": boxes[start], "patchB": boxes[end]}  # from rim to rim, however wide
         ax.annotate("", (x1, y1), (x0, y0), arrowprops=arrow, zorder=2)
         if label:
-            at = (x0 + x1) / 2, (y0 + y1) / 2 + 0.12
-            ax.text(*at, label[0], ha="center", va="bottom", fontsize=9)
+            upright = abs(y1 - y0) > abs(x1 - x0)
+            at = (x0 + x1) / 2 + 0.06 * upright, (y0 + y1) / 2 + 0.06 * (not upright)
+            along = {"ha": "left", "va": "center"} if upright else {"ha": "center", "va": "bottom"}
+            ax.text(*at, label[0], fontsize=9, **along)
     xs, ys = ([n[i] for n in nodes.values()] for i in (0, 1))
     ax.set(xlim=(min(xs) - 0.55, max(xs) + 0.55), ylim=(min(ys) - 0.5, max(ys) + 0.5))
     ax.set_axis_off()
