@@ -55,8 +55,8 @@ def diagram(
         if label:
             upright = abs(y1 - y0) > abs(x1 - x0)
             at = (x0 + x1) / 2 + 0.06 * upright, (y0 + y1) / 2 + 0.06 * (not upright)
-            along = {"ha": "left", "va": "center"} if upright else {"ha": "center", "va": "bottom"}
-            ax.text(*at, label[0], fontsize=9, **along)
+            across, along = ("left", "center") if upright else ("center", "bottom")
+            ax.text(*at, label[0], ha=across, va=along, fontsize=9)
     xs, ys = ([n[i] for n in nodes.values()] for i in (0, 1))
     ax.set(xlim=(min(xs) - 0.55, max(xs) + 0.55), ylim=(min(ys) - 0.5, max(ys) + 0.5))
     ax.set_axis_off()
