@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from vadlib.detector import Scores
 from vadlib.errors import VadError
 from vadlib.lab import claims, compare
 from vadlib.lab.records import Truth
+from vadlib.measure.evaluate import PROTOCOLS, apply
 from vadlib.measure.intervals import Interval
 
 TEXTS = Path(__file__).parents[2] / "shared" / "papers"
@@ -54,6 +56,19 @@ def test_a_kind_is_measured_on_its_own_videos_and_a_protocol_is_applied():
     assert got == measure.frame_auc(stretched, [t.labels for _, t in VIDEOS])
 
 
+def test_a_mean_over_videos_is_that_of_the_library():
+    videos = watched(([0, 3, 2], [0, 1, 0], "a"), ([5, 9], [0, 0], "b"), ([1, 1, 4], [0, 1, 1], ""))
+    scores, labels = zip(*((s.frame, t.labels) for s, t in videos), strict=True)
+    for name in ("macro", "macro padded"):
+        how = PROTOCOLS[name]
+        expected = measure.frame_auc(apply(how, scores), labels, "macro", how["single_class"])
+        assert compare.term_auc(protocol=name)(videos)(ONCE)[0] == pytest.approx(expected)
+    drawn = compare.term_auc(protocol="macro")(videos)(np.array([[0, 3, 0], [2, 1, 1]]))
+    assert np.isnan(drawn[0]) and drawn[1] == pytest.approx((2 * 1.0 + 0.75) / 3)
+    with pytest.raises(VadError, match="unknown protocol 'micro'"):
+        compare.term_auc(protocol="micro")
+
+
 class Known:
     def __init__(self, low, high):
         self.found = Interval((low + high) / 2, low, high, np.zeros(1))
@@ -71,6 +86,21 @@ def test_a_verdict_follows_from_its_interval(low, high, verdict):
     assert claim.judged()[0] == verdict
 
 
+def test_a_written_verdict_may_not_contradict_its_interval():
+    def claim(verdict, evidence):
+        return claims.Claim("x", "s", "p", "r", verdict, "2026-11-25", evidence)
+
+    above = Known(0.01, 0.05)
+    assert claim(claims.HOLDS, above).judged() == (claims.HOLDS, above.found)
+    assert claim(claims.UNJUDGED, above).judged() == (claims.UNJUDGED, above.found)
+    with pytest.raises(VadError, match="'does not hold here', and its interval says 'holds'"):
+        claim(claims.FAILS, above).judged()
+    with pytest.raises(VadError, match="'perhaps' is no verdict"):
+        claim("perhaps", above)
+    with pytest.raises(VadError, match="no interval to judge by"):
+        claim("auto", "words")
+
+
 def test_what_has_no_records_has_not_been_run(tmp_path, monkeypatch):
     monkeypatch.setenv("VADLIB_HOME", str(tmp_path))
     monkeypatch.setattr("vadlib.lab.records.INSTALLED", tmp_path / "none")
@@ -83,17 +113,36 @@ def test_what_has_no_records_has_not_been_run(tmp_path, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("paper,claim", ALL, ids=[c.id for _, c in ALL])
-def test_every_claim_is_well_formed_and_quotes_its_paper(paper, claim):
-    assert claim.verdict in (*claims.VERDICTS, "auto") and claim.place and claim.ran
+each_claim = pytest.mark.parametrize("paper,claim", ALL, ids=[c.id for _, c in ALL])
+
+
+@each_claim
+def test_every_claim_is_well_formed(paper, claim):
+    assert claim.sentence and claim.place and claim.ran
     assert re.fullmatch(r"20\d\d-\d\d-\d\d", claim.since)
-    if claim.verdict == "auto":
-        assert hasattr(claim.evidence, "interval")
-    elif claim.verdict in (claims.HOLDS, claims.FAILS):
-        assert claim.evidence, f"{claim.id}: a verdict needs evidence"
+    assert claim.evidence, f"{claim.id}: a verdict needs evidence"
+    named = [getattr(claim.evidence, part, None) for part in ("first", "second", "record")]
+    for name in named:
+        assert not isinstance(name, str) or name in papers.experiments(), f"no experiment {name}"
+
+
+def test_every_claim_has_a_name_of_its_own():
+    names = [claim.id for _, claim in ALL]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("paper", [p for p in papers.PAPERS if papers.claims_of(p)])
+def test_verdicts_agree_with_the_records(paper):
+    for claim in papers.claims_of(paper):
+        assert claim.judged()[0] in (*claims.VERDICTS, claims.WAITING)
+
+
+@each_claim
+def test_every_claim_quotes_its_paper(paper, claim):
     text = TEXTS / f"{FILES[paper]}.txt"
-    if text.exists():  # it is not part of the repository
-        assert letters(claim.sentence) in letters(text.read_text()), claim.sentence
+    if not text.exists():
+        pytest.skip("the papers' texts are not part of the repository")
+    assert letters(claim.sentence) in letters(text.read_text()), claim.sentence
 
 
 def letters(text):
@@ -106,6 +155,9 @@ def test_tables_have_a_cell_for_each_column():
         for name, table in papers.tables_of(paper).items():
             for row in [*table.rows.values(), *table.ours.values()]:
                 assert len(row) == len(table.columns), f"{paper}, {name}"
+            for value in (v for row in table.ours.values() for v in row):
+                known = not isinstance(value, claims.Value) or value.record in papers.experiments()
+                assert known, f"{paper}, {name}: no experiment {value.record}"
 
 
 def test_claims_are_read_without_pytorch():
@@ -159,11 +211,54 @@ def test_on_a_page_tables_scroll_and_are_escaped(shop, monkeypatch):
     assert "A &lt; B." in shown[0] and "†" not in shown[0] and "made by older code" in shown[1]
 
 
-def test_records_of_other_videos_are_not_compared(monkeypatch):
-    tested = {"a": VIDEOS, "b": VIDEOS[:2]}
-    monkeypatch.setattr(compare, "seeds_of", lambda name: [0])
-    monkeypatch.setattr(compare, "_kept", lambda name, *_: tested[name])
+@pytest.fixture
+def kept(monkeypatch):
+    """What each (name, seed) has tested; a record's seeds are those given."""
+    tested = {}
+    monkeypatch.setattr(compare, "seeds_of", lambda name: [s for n, s in tested if n == name])
+    monkeypatch.setattr(compare, "_kept", lambda name, seed, *_: tested[name, seed])
+    return tested
+
+
+def test_a_difference_is_a_paired_bootstrap_over_the_common_seeds(kept):
+    rng = np.random.default_rng(3)
+    truth = [rng.integers(2, size=9) for _ in range(5)]
+    noise = [[rng.normal(size=9).round(1) for _ in truth] for _ in range(4)]
+    for (name, seed), scores in zip([("a", 0), ("a", 1), ("b", 1), ("b", 2)], noise, strict=True):
+        kept[name, seed] = watched(*((s, y, "") for s, y in zip(scores, truth, strict=True)))
+    got = claims.Difference("a", "b").interval()
+    expected = measure.bootstrap(measure.frame_auc, noise[1], truth, other=noise[2])
+    assert len(got.draws) == 1000 and got.draws == pytest.approx(expected.draws)
+    assert (got.value, got.low, got.high) == pytest.approx(
+        (expected.value, expected.low, expected.high)
+    )
+    kept["b", 0] = kept["b", 2]
+    both = claims.Difference("a", "b").interval()
+    first = measure.frame_auc(noise[0], truth) - measure.frame_auc(noise[3], truth)
+    assert both.value == pytest.approx((first + got.value) / 2)
+    assert claims.Difference("b", "a").interval().value == pytest.approx(-both.value)
+
+
+def test_draws_of_one_class_are_drawn_again(kept):
+    kept["a", 0] = watched(([0, 3], [1, 1], ""), ([1, 2], [0, 0], ""))
+    kept["b", 0] = watched(([9, 9], [1, 1], ""), ([1, 2], [0, 0], ""))
+    found = claims.Difference("a", "b").interval()
+    assert len(found.draws) == 1000 and set(found.draws) == {-0.5}
+
+
+def test_only_frames_that_both_have_scored_are_compared(kept):
+    kept["a", 0] = watched(([0, 3, 2, 9], [0, 1, 0, 0], ""), ([1, 2, 0], [0, 1, 0], ""))
+    late = [(replace(s, frame=s.frame[1:], index=s.index[1:], terms={}), t) for s, t in VIDEOS[:1]]
+    late[0][1].labels[:] = kept["a", 0][0][1].labels[:3]
+    kept["b", 0] = [*late, kept["a", 0][1]][::-1]  # and their order does not matter
+    found = claims.Difference("a", "b").interval()
+    assert found.value == 0 and not found.draws.any()
+
+
+def test_records_of_other_videos_are_not_compared(kept):
+    kept["a", 0], kept["b", 0] = VIDEOS, VIDEOS[:2]
     assert compare.compared(compare.term_auc(), "a", "a").value == 0
     with pytest.raises(VadError, match="a and b have tested different videos with seed 0"):
         compare.compared(compare.term_auc(), "a", "b")
-    assert claims.Difference("a", "a", other="nothing").interval() is None
+    with pytest.raises(VadError, match="no term 'nothing'"):
+        claims.Difference("a", "a", other="nothing").interval()

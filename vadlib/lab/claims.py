@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from vadlib.errors import VadError
 from vadlib.lab.compare import compared, term_auc
 from vadlib.lab.records import kept, read_record
 from vadlib.measure.intervals import Interval
@@ -65,7 +66,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Claim:
-    """One sentence of a paper, and what became of it here.
+    """One sentence of a paper, and what became of it here. Raises VadError for another verdict.
 
     sentence  the paper's own, to the letter; place: where it stands
     ran       what we ran, on which data and at which scale
@@ -82,15 +83,31 @@ class Claim:
     since: str
     evidence: Evidence | Value | str = ""
 
+    def __post_init__(self):
+        if self.verdict not in (*VERDICTS, "auto"):
+            raise VadError(f"{self.id}: {self.verdict!r} is no verdict", f"Use: {VERDICTS}.")
+        if self.verdict == "auto" and isinstance(self.evidence, str | Value):
+            raise VadError(f"{self.id} has no interval to judge by", "Give it a Difference.")
+
     def judged(self) -> tuple[str, Interval | None]:
-        """The verdict, and the interval that it follows from, where it does."""
-        if self.verdict != "auto":
+        """The verdict, and the interval of the evidence, where it has one.
+
+        Raises VadError where the interval says the opposite of a verdict that somebody wrote.
+        """
+        if isinstance(self.evidence, str | Value):
             return self.verdict, None
-        assert not isinstance(self.evidence, str | Value), f"{self.id} needs an interval"
         found = self.evidence.interval()
+        if self.verdict in (UNJUDGED, CONTRADICTED):
+            return self.verdict, found
         if found is None:
             return WAITING, None
-        return (HOLDS if found.low > 0 else FAILS), found
+        follows = HOLDS if found.low > 0 else FAILS
+        if self.verdict not in ("auto", follows):
+            raise VadError(
+                f"{self.id}: {self.verdict!r}, and its interval says {follows!r}",
+                'Write "auto", or explain why it cannot be judged.',
+            )
+        return follows, found
 
 
 @dataclass(frozen=True)

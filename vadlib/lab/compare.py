@@ -17,6 +17,7 @@ import numpy as np
 from vadlib.detector import Scores
 from vadlib.errors import VadError
 from vadlib.lab.records import Truth, kept, read_record, read_scores, read_truth, scores_path
+from vadlib.measure.frames import frame_auc
 from vadlib.measure.intervals import Interval
 
 Weighted = Callable[[np.ndarray], np.ndarray]  # (draws, videos) counts -> measures, NaN where none
@@ -49,10 +50,12 @@ def mean(values: Sequence[np.ndarray]) -> Weighted:
 
 
 def term_auc(term: str = "score", protocol: str = "headline", kind: str = "") -> Measure:
-    """AUC over all frames of a term of the scores, as a protocol wants them; with a kind, over the
-    videos that hold it alone (Plaza). Averages over frames, not over videos."""
+    """AUC of a term of the scores, under a named protocol; with a kind, over the videos that hold
+    it alone (Plaza). Raises VadError for an unknown protocol."""
     from vadlib.measure.evaluate import PROTOCOLS, apply  # needs PyTorch; claims do not
 
+    if protocol not in PROTOCOLS:
+        raise VadError(f"unknown protocol {protocol!r}", f"Use one of: {', '.join(PROTOCOLS)}.")
     wanted = PROTOCOLS[protocol]
 
     def measure(videos: Tested) -> Weighted:
@@ -60,10 +63,25 @@ def term_auc(term: str = "score", protocol: str = "headline", kind: str = "") ->
         labels = [t.labels[s.index] for s, t in videos]
         keep = [not kind or kind in t.truth.get("kind", ()) for _, t in videos]
         cut = [slice(None) if k else slice(0) for k in keep]
-        pairs = list(zip(values, labels, cut, strict=True))
-        return auc([v[c] for v, _, c in pairs], [y[c] for _, y, c in pairs])
+        values, labels = ([x[c] for x, c in zip(xs, cut, strict=True)] for xs in (values, labels))
+        if wanted["average"] == "macro":
+            return _macro(values, labels, wanted["single_class"])
+        return auc(values, labels)
 
     return measure
+
+
+def _macro(
+    scores: Sequence[np.ndarray], labels: Sequence[np.ndarray], single_class: str
+) -> Weighted:
+    """The mean of the videos' own AUCs; a video of one class has none, unless it is padded."""
+    ends = [f(np.concatenate(scores)) for f in (np.min, np.max)] if any(map(len, scores)) else []
+    own = []
+    for s, y in zip(scores, labels, strict=True):
+        if single_class == "pad" and len(s):
+            s, y = np.concatenate([s, ends]), np.concatenate([y, [0, 1]])
+        own.append(np.array([frame_auc(s, y)] if 0 < (y > 0).sum() < len(y) else []))
+    return mean(own)
 
 
 def seeds_of(name: str) -> list[int]:
@@ -80,15 +98,32 @@ def _kept(name: str, seed: int, *_: Any) -> Tested:
     return [(s, replace(t, name=s.video)) for s, t in pairs]
 
 
-def measured(measure: Measure, name: str, seed: int) -> tuple[list[str], Weighted]:
-    """The videos that a seed of a record has tested, and its measure of them.
+def tested(name: str, seed: int) -> Tested:
+    """What a seed of a record has tested, read once: a page compares many pairs of few records.
 
-    Read once for scores that did not change: a page compares many pairs of few records.
     Raises VadError where scores or labels were not kept.
     """
     path = kept("scores") / scores_path(name, seed).name
-    found = _kept(name, seed, path, path.stat().st_mtime_ns if path.exists() else 0)
-    return [t.name for _, t in found], measure(found)
+    return _kept(name, seed, path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+def _paired(one: Tested, two: Tested) -> list[Tested]:
+    """Two records of the same videos, each cut to the frames that both have scored."""
+    others = {s.video: (s, t) for s, t in two}
+    pairs = [(first, others[first[0].video]) for first in one]
+    shared = [np.intersect1d(a.index, b.index) for (a, _), (b, _) in pairs]
+    return [
+        [(_cut(s, index), t) for (s, t), index in zip(side, shared, strict=True)]
+        for side in zip(*pairs, strict=True)
+    ]
+
+
+def _cut(scores: Scores, index: np.ndarray) -> Scores:
+    keep = np.isin(scores.index, index)
+    if keep.all():
+        return scores
+    terms = {k: v[keep] for k, v in scores.terms.items()}
+    return replace(scores, frame=scores.frame[keep], index=scores.index[keep], terms=terms)
 
 
 def compared(
@@ -102,42 +137,55 @@ def compared(
     """A measure of one record minus that of another (or a number), mean of their common seeds.
 
     first, second  names of records; they may be one, where `other` measures it otherwise
+    sign           -1 turns the difference, where less is better
     other          the measure of the second; that of the first when None
-    sign     -1 turns the difference, where less is better
-    Returns None where a record, its scores or its labels are missing, and where no draw has both
-    classes. Raises VadError for a seed with which the two have tested different videos.
+    Both are measured on the frames that both have scored. Draws without a value (one class only)
+    are drawn again. Returns None where a record, its scores or its labels are missing. Raises
+    VadError for different videos with one seed, for unknown terms, and where no draw has a value.
     """
     records = [first, second] if isinstance(second, str) else [first]
     base = 0.0 if isinstance(second, str) else second
     seeds = sorted(set.intersection(*(set(seeds_of(name)) for name in records)))
     try:
-        how = [measure, other or measure]
-        runs = [
-            [measured(m, name, seed) for m, name in zip(how, records, strict=False)]
-            for seed in seeds
-        ]
-    except (VadError, KeyError):  # not kept, or a term that it does not have
+        found = [[tested(name, seed) for name in records] for seed in seeds]
+    except VadError:  # not kept
         return None
-    if not runs:
+    if not found:
         return None
-    for seed, run in zip(seeds, runs, strict=True):
-        if any(sorted(videos) != sorted(run[0][0]) for videos, _ in run):
+    runs = []
+    for seed, sides in zip(seeds, found, strict=True):
+        names = [sorted(s.video for s, _ in side) for side in sides]
+        if names[-1] != names[0]:
             raise VadError(
                 f"{first} and {second} have tested different videos with seed {seed}",
                 "Compare records of one data set.",
             )
-    names = sorted({name for run in runs for name in run[0][0]})
+        sides = _paired(*sides) if len(sides) == 2 else sides
+        how = [measure, other or measure][: len(sides)]
+        try:
+            values = [m(side) for m, side in zip(how, sides, strict=True)]
+        except KeyError as error:
+            known = ", ".join(sides[-1][0][0].terms)
+            raise VadError(f"{first}, {second}: no term {error}", f"Kept are: {known}.") from error
+        runs.append(([s.video for s, _ in sides[0]], values))
+    names = sorted({name for videos, _ in runs for name in videos})
     place = {name: i for i, name in enumerate(names)}
 
     def value(w: np.ndarray) -> np.ndarray:
-        found = [[m(w[:, [place[n] for n in videos]]) for videos, m in run] for run in runs]
-        return sign * np.mean([one - sum(rest) - base for one, *rest in found], 0)
+        parts = [[m(w[:, [place[n] for n in videos]]) for m in values] for videos, values in runs]
+        return sign * np.mean([one - sum(rest) - base for one, *rest in parts], 0)
 
-    rng, count = np.random.default_rng(0), len(names)
-    picks = rng.integers(count, size=(draws, count))
-    drawn = value(np.array([np.bincount(p, minlength=count) for p in picks], float))
-    drawn = drawn[np.isfinite(drawn)]  # a draw of one class has no AUC
-    if not len(drawn):
-        return None
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Interval(float(value(np.ones((1, count)))[0]), float(low), float(high), drawn)
+    return _bootstrap(value, len(names), draws)
+
+
+def _bootstrap(value: Weighted, count: int, draws: int) -> Interval:
+    """As `measure.bootstrap`, of which it takes the draws, with a value that knows weights."""
+    rng, drawn = np.random.default_rng(0), np.zeros(0)
+    for _ in range(100):
+        picks = rng.integers(count, size=(draws, count))
+        more = value(np.array([np.bincount(p, minlength=count) for p in picks], float))
+        drawn = np.concatenate([drawn, more[np.isfinite(more)]])[:draws]
+        if len(drawn) == draws:
+            low, high = np.quantile(drawn, [0.025, 0.975])
+            return Interval(float(value(np.ones((1, count)))[0]), float(low), float(high), drawn)
+    raise VadError("bootstrap: fewer than 1 draw in 100 has both classes", "Add videos.")
