@@ -169,7 +169,7 @@ def test_claims_are_read_without_pytorch():
 def shop(monkeypatch):
     """A paper of two claims and a table; its record "old" is stale, "new" is not there."""
     found = [
-        claims.Claim("a", "A < B.", "§1", "ran", "auto", "2026-11-25", Known(0.01, 0.05)),
+        claims.Claim("a", "$A$ < B.", "§1", "ran", "auto", "2026-11-25", Known(0.01, 0.05)),
         claims.Claim("b", "Fast.", "§2", "none", claims.UNJUDGED, "2026-11-25", "no machine"),
     ]
     ours = {"one": (claims.Value("old"), None), "two": (claims.Value("new"), "same")}
@@ -184,10 +184,10 @@ def shop(monkeypatch):
 def test_claims_are_shown_with_their_evidence(shop, capsys):
     book.claims_table("x")
     said = capsys.readouterr().out
-    assert "“A < B.” (§1) | ran | +3.0 (+1.0 to +5.0) | holds | 2026-11-25" in said
+    assert "“$A$ < B.” (§1) | ran | +3.0 (+1.0 to +5.0) | holds | 2026-11-25" in said
     assert "no machine | cannot be judged at this scale" in said
     book.claims_table("x", only=["b"])
-    assert "A < B" not in capsys.readouterr().out
+    assert "< B" not in capsys.readouterr().out
     with pytest.raises(VadError, match="no claim 'c'"):
         book.claims_table("x", only=["b", "c"])
 
@@ -208,7 +208,8 @@ def test_on_a_page_tables_scroll_and_are_escaped(shop, monkeypatch):
     book.claims_table("x")
     book.printed_table("x", "Table 1")
     assert all('class="vad-scroll" tabindex="0"' in page for page in shown)
-    assert "A &lt; B." in shown[0] and "†" not in shown[0] and "made by older code" in shown[1]
+    assert r'<span class="math notranslate nohighlight">\(A\)</span> &lt; B.' in shown[0]
+    assert "†" not in shown[0] and "made by older code" in shown[1]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import io
 import json
 import platform
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -379,7 +380,7 @@ def claims_table(paper: str, only: Sequence[str] | None = None) -> None:
             quoted = f"“{claim.sentence}” ({claim.place})"
             rows.append((quoted, claim.ran, said, verdict, claim.since))
     head = ("the paper says", "what we ran", "evidence", "verdict", "since")
-    _table(head, rows, f"What {paper} claims, and what became of it")
+    _table(head, rows, "What the paper claims, and what became of it")
 
 
 def printed_table(paper: str, name: str) -> None:
@@ -427,14 +428,14 @@ def _evidence_text(what: Any, stale: set[str]) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
-    """A table that scrolls where it does not fit; all text is escaped."""
+    """A table that scrolls where it does not fit; all text is escaped, $formulas$ are set."""
     if not _in_notebook():
         print("\n".join([title, *(" | ".join(row) for row in [head, *rows])]))
         return
     from IPython.display import HTML, display
 
     def line(cells: Sequence[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+        return "<tr>" + "".join(f"<{tag}>{_formulas(c)}</{tag}>" for c in cells) + "</tr>"
 
     body = "".join(line(row, "td") for row in rows)
     if any("†" in cell for row in rows for cell in row):
@@ -443,10 +444,16 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> No
     display(
         HTML(
             f'<div class="vad-scroll" tabindex="0" role="region" aria-label="{label}"><table>'
-            f"<caption>{html.escape(title)}</caption><thead>{line(head, 'th')}</thead>"
+            f"<caption>{_formulas(title)}</caption><thead>{line(head, 'th')}</thead>"
             f"<tbody>{body}</tbody></table></div>"
         )
     )
+
+
+def _formulas(text: str) -> str:
+    """Text as HTML, with its $formulas$ as the pages' typesetter wants them."""
+    mark = r'<span class="math notranslate nohighlight">\\(\1\\)</span>'
+    return re.sub(r"\$([^$]+)\$", mark, html.escape(text))
 
 
 def protocol_card(name: str) -> None:
