@@ -240,6 +240,8 @@ def test_arrows_of_a_diagram_run_from_rim_to_rim():
     wide = words["a very wide box"].get_bbox_patch().get_window_extent()
     arrow = next(t.arrow_patch for t in ax.texts if getattr(t, "arrow_patch", None))
     assert arrow.get_window_extent().x1 <= wide.x0 + 1
+    phone = 390 / ax.figure.get_size_inches()[0]  # pixels of an inch where the page is 390 wide
+    assert all(t.get_fontsize() / 72 * phone >= 9 for t in ax.texts if t.get_text())
     for bad in ([("a", "z")], [("z", "a")]):
         with pytest.raises(VadError, match="no node 'z'"):
             plot.diagram(nodes, bad)
