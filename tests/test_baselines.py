@@ -12,7 +12,7 @@ from vadlib.errors import VadError
 from vadlib.measure import score
 from vadlib.papers import detector, methods
 from vadlib.papers.baselines import rules as baselines
-from vadlib.papers.baselines.rows import RULES
+from vadlib.papers.baselines.rows import IMAGES, RULES
 from vadlib.see import motion
 
 
@@ -47,7 +47,7 @@ def test_every_baseline_scores_a_video_by_name(name, own_cache):
 
 
 def test_the_registry_names_what_exists():
-    assert set(RULES) < set(methods())
+    assert set(RULES + IMAGES) < set(methods())
     with pytest.raises(VadError, match="unknown method 'zero'.*random.*zero-flow"):
         detector("zero")
     with pytest.raises(VadError, match="'random'.*sed.*seed"):
@@ -128,6 +128,62 @@ def test_flow_magnitude_is_a_speed(own_cache):
 @pytest.mark.parametrize("size, patch", [((240, 360), (30, 20)), ((128, 192), (16, 11))])
 def test_the_patch_is_that_of_maam_net_at_any_size(size, patch):
     assert baselines.patch_of(size) == patch
+
+
+def still(*values, name="a", size=(16, 18)):
+    """A video whose frames are each of one grey value."""
+    return Video(
+        name, np.repeat(np.array(values, np.uint8), size[0] * size[1]).reshape(-1, *size, 1)
+    )
+
+
+TRAIN = [still(0, 51), still(0, 0, 204, name="b")]  # mean 51 = 0.2 of 255, median 0
+
+
+@pytest.mark.parametrize("name,image", [("mean-image", 0.2), ("median-image", 0.0)])
+def test_an_image_of_the_scene_is_learned_and_subtracted(name, image):
+    method = detector(name)
+    history = method.fit(TRAIN)
+    assert not history.steps and not history.terms
+    video = still(0, 255)
+    video.frames[1, :8] = 51  # the upper half
+    scores = method.score(video)
+    halves = np.square([0.2 - image, 1 - image])
+    assert np.allclose(scores.frame, [image**2, halves.mean()], atol=1e-7)
+    assert np.array_equal(scores.index, [0, 1]) and scores.video == "a"
+    assert scores.heatmap is not None and scores.heatmap.shape == (2, 16, 18)
+    assert np.allclose(scores.heatmap[1, [0, -1], 5], halves, atol=1e-7)
+    patch = 2 * 1  # an eighth of the height, an eighteenth of the width
+    assert np.allclose(scores.terms["patch"], [patch * image**2, patch * halves[1]], atol=1e-6)
+
+
+def test_the_image_is_of_pixels_and_channels_and_counts_frames_not_videos():
+    frames = np.zeros((3, 16, 18, 3), np.uint8)
+    frames[:2, 3, 4, 1] = 90
+    method = baselines.MeanImage()
+    method.fit([Video("a", frames[:1]), Video("b", frames[1:])])
+    expected = np.zeros((16, 18, 3))
+    expected[3, 4, 1] = 60
+    assert np.allclose(method.image, expected)
+    median = baselines.MedianImage()
+    median.fit([Video("a", frames[:1]), Video("b", frames[1:])])
+    assert np.allclose(median.image, 1.5 * expected)
+    heat = method.score(Video("c", frames[2:])).heatmap
+    assert heat is not None and np.isclose(heat[0, 3, 4], (60 / 255) ** 2 / 3)
+
+
+@pytest.mark.parametrize("name", ["mean-image", "median-image"])
+def test_an_image_is_wanted_first_and_of_one_shape(name):
+    with pytest.raises(VadError, match="no image"):
+        detector(name).score(still(0))
+    with pytest.raises(VadError, match="2 shapes"):
+        detector(name).fit([still(0), still(0, size=(18, 16))])
+    with pytest.raises(VadError, match="0 videos"):
+        detector(name).fit([])
+    method = detector(name)
+    method.fit([still(0)])
+    with pytest.raises(VadError, match=r"an image of \(16, 18, 1\)"):
+        method.score(still(0, size=(18, 16)))
 
 
 @pytest.mark.parametrize("name", ["copy-last", "zero-flow", "flow-magnitude"])

@@ -15,6 +15,12 @@ torch.manual_seed(0)
 Z = torch.randn(2, 16, 3, 4)
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """No test depends on which ones ran before it."""
+    torch.manual_seed(0)
+
+
 def queries(z):
     return z.permute(0, 2, 3, 1).reshape(-1, z.shape[1])
 
@@ -58,14 +64,56 @@ def test_rows_that_select_nothing_keep_their_largest_weight(threshold):
     torch.testing.assert_close(weights.sum(1), torch.ones(24))
 
 
-def test_most_rows_are_empty_at_one_and_a_half_over_n():
-    """The paper's lambda = 3/N cannot select anything: softmax ratios stay below e^2."""
+def test_random_items_are_nearly_uniform_and_half_of_them_survive_one_over_n():
+    """What an untrained memory does. It is no limit: a trained one can be as selective as it likes,
+    as the next tests show; lambda = 1/N keeps what exceeds the mean, however little that is."""
     torch.manual_seed(1)
     soft = similarities(torch.randn(64, 512), torch.randn(500, 512)).softmax(1)
     assert (soft.amax(1) / soft.amin(1) <= math.e**2 + 1e-5).all()
     assert (soft < 1.5 / 500).all()
     kept = (soft > 1 / 500).sum(1).float().mean()
-    assert 200 < kept < 300  # about half of the memory, where sparsity was the point
+    assert 200 < kept < 300  # about half of the memory
+
+
+@pytest.mark.parametrize("others,largest", [(0.0, 2.7090), (-1.0, 7.2958)])
+def test_one_match_among_500_is_selected_alone_with_all_the_weight(others, largest):
+    """N w is e N / (e + (N - 1) e^s) before the threshold where all others have the cosine s."""
+    memory = Memory(500, 500)
+    query = torch.eye(500)[:1]
+    with torch.no_grad():
+        memory.items.copy_(torch.eye(500) if others == 0 else -query.expand(500, -1))
+        memory.items[0] = query[0]
+    soft = similarities(query, memory.items).softmax(1)
+    assert 500 * soft[0, 0].item() == pytest.approx(largest, abs=1e-3)
+    weights = memory.address(query)
+    assert selected(weights).tolist() == [1] and weights[0, 0].item() == pytest.approx(1)
+
+
+def test_the_entropy_makes_the_memory_select():
+    """Equation 8 alone moves queries and items until few of them are read: alpha is a rope."""
+    memory, z = Memory(50, 16), torch.randn(1, 16, 4, 4, requires_grad=True)
+    before = selected(memory(z).weights).float().mean()
+    optimizer = torch.optim.Adam([z, memory.items], 0.05)
+    for _ in range(100):
+        optimizer.zero_grad()
+        entropy(memory(z).weights).mean().backward()
+        optimizer.step()
+    after = selected(memory(z).weights).float().mean()
+    assert before > 15 and after < before / 4
+
+
+def test_an_empty_row_keeps_its_best_item_and_not_its_worst():
+    memory = Memory(500, 16, threshold=3.0)
+    soft = similarities(queries(Z), memory.items).softmax(1)
+    assert (soft < 3 / 500).all()
+    weights = memory(Z).weights
+    assert torch.equal(weights.argmax(1), soft.argmax(1))
+    torch.testing.assert_close(weights.amax(1), torch.ones(24))
+
+
+def test_used_items_are_counted():
+    weights = torch.tensor([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [0.2, 0.3, 0.5]])
+    assert selected(weights).tolist() == [2, 1, 3]
 
 
 def test_an_empty_row_can_be_an_error():

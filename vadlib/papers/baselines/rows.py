@@ -1,4 +1,4 @@
-"""The untrained rules: where each is measured."""
+"""The untrained rules, and two that learn one image: where each is measured."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from vadlib.lab.experiment import Experiment, Method
 
 RULES = ("random", "frame-index", "copy-last", "flow-magnitude", "zero-flow")
 CLASSES = ("Random", "FrameIndex", "CopyLast", "FlowMagnitude", "ZeroFlow")
+# they look at training frames, for one image of the scene: `fit` comes first
+IMAGES = ("mean-image", "median-image")
 METHODS = [
     *(
         Method(name, f"vadlib.papers.baselines.rules:{cls}")
-        for name, cls in zip(RULES, CLASSES, strict=True)
+        for name, cls in zip(RULES + IMAGES, (*CLASSES, "MeanImage", "MedianImage"), strict=True)
     ),
     Method("flow-bag", "vadlib.papers.baselines.bags:FlowBag"),
 ]
@@ -31,7 +33,7 @@ ROWS = [
             (0, 1, 2) if rule == "random" else (0,),
         )
         for data in ("ped2", "plaza", "plaza-joint", "plaza-kinds")
-        for rule in RULES
+        for rule in RULES + IMAGES
     ),
     *(
         Experiment(f"{rule}-{data}-standard", BY_NAME[rule], data, "standard", tuple(range(seeds)))

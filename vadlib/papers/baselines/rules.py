@@ -1,7 +1,7 @@
 """Untrained baselines: what a number on a benchmark is worth before anybody has learned anything.
 
-Each is a Detector whose `fit` learns nothing. A method that scores below `ZeroFlow` has shown less
-than the arithmetic in this file.
+Each is a Detector whose `fit` learns nothing, or no more than one image of the empty scene. A
+method that scores below `ZeroFlow` has shown less than the arithmetic in this file.
 """
 
 from __future__ import annotations
@@ -129,3 +129,60 @@ class FlowMagnitude(ZeroFlow):
         """Raises VadError for a video of one frame, or smaller than the patch."""
         h, w = self.patch or patch_of(video.size)
         return self._of_patches(video, motion.magnitude(motion.flow(video, self.method)) / (h * w))
+
+
+class MeanImage(Detector):
+    """Subtract the mean of all training frames; the score is the mean squared difference.
+
+    It is an autoencoder that returns one picture whatever it is shown, so it says how much of an
+    appearance branch is knowing the empty scene. All that `fit` learns is that picture.
+
+    Speaks for every frame. Frames count in [0, 1]; heatmap (T, H, W), the squared difference
+    averaged over the channels. `terms` holds the largest patch sum of the heatmap ("patch"), of
+    `patch_of` the video's size.
+    """
+
+    name = "mean-image"
+
+    def __init__(self):
+        self.image: np.ndarray | None = None  # (H, W, C), in 0..255
+
+    def fit(self, videos: list[Video], config: Any = None) -> History:
+        """Learn the image. Raises VadError for no videos, or videos of more than one shape."""
+        shapes = {v.frames.shape[1:] for v in videos}
+        if len(shapes) != 1:
+            raise VadError(
+                f"{self.name} is given {len(videos)} videos of {len(shapes)} shapes",
+                "One image can be learned from videos of one size and number of channels.",
+            )
+        self.image = self._image(videos).astype(np.float32)
+        return History()
+
+    def _image(self, videos: list[Video]) -> np.ndarray:
+        total = sum(v.frames.sum(0, dtype=np.float64) for v in videos)
+        return np.asarray(total) / sum(map(len, videos))
+
+    def score(self, video: Video) -> Scores:
+        """Raises VadError before `fit`, and for a video of another shape."""
+        if self.image is None or self.image.shape != video.frames.shape[1:]:
+            known = "no image" if self.image is None else f"an image of {self.image.shape}"
+            raise VadError(
+                f"{self.name} has {known} for video {video.name} of {video.frames.shape[1:]}",
+                "Call `fit` on training videos of the same camera and size first.",
+            )
+        heat = np.square((video.frames.astype(np.float32) - self.image) / 255).mean(-1)
+        patches = score.pscd(torch.from_numpy(heat), patch_of(video.size))
+        terms = {"patch": score.pool(patches, "max").double().numpy()}
+        return Scores(video.name, heat.mean((1, 2)), np.arange(len(video)), heat, terms)
+
+
+class MedianImage(MeanImage):
+    """Subtract the median of all training frames: the scene without those who walk through it."""
+
+    name = "median-image"
+
+    def _image(self, videos: list[Video]) -> np.ndarray:
+        rows = range(videos[0].size[0])  # one at a time: all frames at once need much memory
+        return np.stack(
+            [np.median(np.concatenate([v.frames[:, y] for v in videos]), 0) for y in rows]
+        )
