@@ -12,7 +12,7 @@ from vadlib.errors import VadError
 from vadlib.measure import score
 from vadlib.papers import detector, methods
 from vadlib.papers.baselines import rules as baselines
-from vadlib.papers.baselines.rows import IMAGES, RULES
+from vadlib.papers.baselines.rows import IMAGES, MORE, RULES
 from vadlib.see import motion
 
 
@@ -47,7 +47,7 @@ def test_every_baseline_scores_a_video_by_name(name, own_cache):
 
 
 def test_the_registry_names_what_exists():
-    assert set(RULES + IMAGES) < set(methods())
+    assert set(RULES) | set(MORE) < set(methods())
     with pytest.raises(VadError, match="unknown method 'zero'.*random.*zero-flow"):
         detector("zero")
     with pytest.raises(VadError, match="'random'.*sed.*seed"):
@@ -172,7 +172,7 @@ def test_the_image_is_of_pixels_and_channels_and_counts_frames_not_videos():
     assert heat is not None and np.isclose(heat[0, 3, 4], (60 / 255) ** 2 / 3)
 
 
-@pytest.mark.parametrize("name", ["mean-image", "median-image"])
+@pytest.mark.parametrize("name", IMAGES)
 def test_an_image_is_wanted_first_and_of_one_shape(name):
     with pytest.raises(VadError, match="no image"):
         detector(name).score(still(0))
@@ -186,7 +186,41 @@ def test_an_image_is_wanted_first_and_of_one_shape(name):
         method.score(still(0, size=(18, 16)))
 
 
-@pytest.mark.parametrize("name", ["copy-last", "zero-flow", "flow-magnitude"])
+def test_median_z_counts_in_deviations_of_each_place():
+    left, right = np.array([0, 0, 60]), np.array([9, 9, 9])  # the right half never changes
+    frames = np.repeat(np.stack([left, right], 1), 9, 1)[:, None, :, None].repeat(16, 1)
+    method = baselines.MedianZ()
+    method.fit([Video("a", frames[:1].astype(np.uint8)), Video("b", frames[1:].astype(np.uint8))])
+    assert np.allclose(method.deviation[:, :9], np.sqrt(800), rtol=1e-5)
+    assert np.allclose(method.deviation[:, 9:], 1)  # one grey level at least
+    scores = method.score(still(30))
+    expected = (30 / np.sqrt(800), 21.0)
+    assert scores.heatmap is not None
+    assert np.allclose(scores.heatmap[0, 5, [0, -1]], expected, rtol=1e-5)
+    assert np.allclose(scores.frame, np.mean(expected), rtol=1e-5)
+    assert np.allclose(scores.terms["patch"], 2 * 21, rtol=1e-5)
+
+
+def test_motion_gradient_is_the_largest_patch_of_the_difference_to_the_next_frame():
+    frames = np.zeros((3, 16, 18, 3), np.uint8)
+    frames[1, 8:10, 5] = 51  # a patch of 2x1 pixels, changed by 0.2 in each channel
+    frames[2, :, :, 0] = 255
+    scores = baselines.MotionGradient().score(Video("a", frames))
+    assert np.array_equal(scores.index, [0, 1]) and scores.heatmap is not None
+    assert np.isclose(scores.heatmap[0, 9, 5], 0.2) and np.isclose(scores.heatmap[1, 0, 0], 1 / 3)
+    changed = (0.8 + 0.2 + 0.2) / 3  # there two channels fall back and one rises
+    assert np.allclose(scores.frame, [0.4, 2 * changed])
+    means = [2 * 0.2 / 288, (286 / 3 + 2 * changed) / 288]
+    assert np.allclose(scores.terms["mean"], means)
+
+
+def test_copy_last_also_has_its_largest_patch():
+    frames = np.zeros((2, 16, 18, 1), np.uint8)
+    frames[1, 8:10, 5] = 51
+    assert np.allclose(baselines.CopyLast().score(Video("a", frames)).terms["patch"], 2 * 0.04)
+
+
+@pytest.mark.parametrize("name", ["copy-last", "zero-flow", "flow-magnitude", "motion-gradient"])
 def test_one_frame_is_too_few(name):
     with pytest.raises(VadError, match="one frame"):
         detector(name).score(walker([]))

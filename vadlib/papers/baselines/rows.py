@@ -1,4 +1,4 @@
-"""The untrained rules, and two that learn one image: where each is measured."""
+"""The untrained rules, and some that learn one image: where each is measured."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from vadlib.lab.experiment import Experiment, Method
 
 RULES = ("random", "frame-index", "copy-last", "flow-magnitude", "zero-flow")
 CLASSES = ("Random", "FrameIndex", "CopyLast", "FlowMagnitude", "ZeroFlow")
-# they look at training frames, for one image of the scene: `fit` comes first
-IMAGES = ("mean-image", "median-image")
+# the first three look at training frames, for one image of the scene: `fit` comes first
+MORE = {
+    "mean-image": "MeanImage",
+    "median-image": "MedianImage",
+    "median-z": "MedianZ",
+    "motion-gradient": "MotionGradient",
+}
+IMAGES = tuple(MORE)[:3]
 METHODS = [
     *(
         Method(name, f"vadlib.papers.baselines.rules:{cls}")
-        for name, cls in zip(RULES + IMAGES, (*CLASSES, "MeanImage", "MedianImage"), strict=True)
+        for name, cls in (dict(zip(RULES, CLASSES, strict=True)) | MORE).items()
     ),
     Method("flow-bag", "vadlib.papers.baselines.bags:FlowBag"),
 ]
@@ -33,7 +39,7 @@ ROWS = [
             (0, 1, 2) if rule == "random" else (0,),
         )
         for data in ("ped2", "plaza", "plaza-joint", "plaza-kinds")
-        for rule in RULES + IMAGES
+        for rule in (*RULES, *MORE)
     ),
     *(
         Experiment(f"{rule}-{data}-standard", BY_NAME[rule], data, "standard", tuple(range(seeds)))

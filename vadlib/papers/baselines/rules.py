@@ -58,6 +58,7 @@ class CopyLast(Untrained):
 
     Speaks for frame t, predicted from t-1: the first frame is not scored.
     Frames count in [0, 1]; heatmap (T-1, H, W), the squared error averaged over the channels.
+    `terms` holds the largest patch sum of the heatmap ("patch"), of `patch_of` the video's size.
     """
 
     name = "copy-last"
@@ -75,7 +76,14 @@ class CopyLast(Untrained):
                 for a, b in zip(video.frames[:-1], video.frames[1:], strict=True)
             ]
         )
-        return Scores(video.name, heat.mean((1, 2)), np.arange(1, len(video)), heat)
+        terms = {"patch": largest_patch(heat)}
+        return Scores(video.name, heat.mean((1, 2)), np.arange(1, len(video)), heat, terms)
+
+
+def largest_patch(error: np.ndarray) -> np.ndarray:
+    """The largest sum over a patch of `patch_of` the size: errors (N, H, W) -> (N,)."""
+    sums = score.pscd(torch.from_numpy(error), patch_of((error.shape[1], error.shape[2])))
+    return score.pool(sums, "max").double().numpy()
 
 
 def patch_of(size: tuple[int, int]) -> tuple[int, int]:
@@ -170,10 +178,12 @@ class MeanImage(Detector):
                 f"{self.name} has {known} for video {video.name} of {video.frames.shape[1:]}",
                 "Call `fit` on training videos of the same camera and size first.",
             )
-        heat = np.square((video.frames.astype(np.float32) - self.image) / 255).mean(-1)
-        patches = score.pscd(torch.from_numpy(heat), patch_of(video.size))
-        terms = {"patch": score.pool(patches, "max").double().numpy()}
+        heat = self._error(video.frames.astype(np.float32) - self.image).mean(-1)
+        terms = {"patch": largest_patch(heat)}
         return Scores(video.name, heat.mean((1, 2)), np.arange(len(video)), heat, terms)
+
+    def _error(self, difference: np.ndarray) -> np.ndarray:
+        return np.square(difference / 255)
 
 
 class MedianImage(MeanImage):
@@ -186,3 +196,47 @@ class MedianImage(MeanImage):
         return np.stack(
             [np.median(np.concatenate([v.frames[:, y] for v in videos]), 0) for y in rows]
         )
+
+
+class MedianZ(MedianImage):
+    """How far a pixel is from its median, in standard deviations of that place on training frames.
+
+    As `MedianImage`, but the error is |frame - median| / deviation: grey that changes often at a
+    place counts less there. The deviation is one grey level at least, the step of the camera.
+    """
+
+    name = "median-z"
+
+    def fit(self, videos: list[Video], config: Any = None) -> History:
+        """Learn the image and the deviations. Raises VadError as `MeanImage` does."""
+        history, count = super().fit(videos), sum(map(len, videos))
+        mean = MeanImage._image(self, videos)
+        squares = sum(np.square(v.frames, dtype=np.float64).sum(0) for v in videos) / count
+        variance = np.maximum(squares - mean**2, 0)
+        self.deviation = np.maximum(np.sqrt(variance), 1).astype(np.float32)
+        return history
+
+    def _error(self, difference: np.ndarray) -> np.ndarray:
+        return np.abs(difference) / self.deviation
+
+
+class MotionGradient(Untrained):
+    """The largest patch of the absolute difference between a frame and the next one.
+
+    Speaks for frame t, by frames t and t+1: the last frame is not scored. Frames count in [0, 1];
+    heatmap (T-1, H, W), the difference averaged over the channels. `terms` holds its mean ("mean").
+    """
+
+    name = "motion-gradient"
+
+    def score(self, video: Video) -> Scores:
+        """Raises VadError for a video of one frame."""
+        if len(video) < 2:
+            raise VadError(
+                f"video {video.dataset}/{video.name} has one frame",
+                "The difference to the next frame needs two frames at least.",
+            )
+        frames = video.frames.astype(np.float32) / 255
+        heat = np.abs(frames[1:] - frames[:-1]).mean(-1)
+        terms = {"mean": heat.mean((1, 2))}
+        return Scores(video.name, largest_patch(heat), np.arange(len(heat)), heat, terms)
