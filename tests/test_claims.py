@@ -263,3 +263,10 @@ def test_records_of_other_videos_are_not_compared(kept):
         compare.compared(compare.term_auc(), "a", "b")
     with pytest.raises(VadError, match="no term 'nothing'"):
         claims.Difference("a", "a", other="nothing").interval()
+
+
+def test_a_record_of_one_seed_stands_against_every_seed_of_the_other():
+    assert compare._seeds([[0, 1, 2], [0]]) == [(0, 0), (1, 0), (2, 0)]
+    assert compare._seeds([[0, 1, 2], [1, 2, 3]]) == [(1, 1), (2, 2)]
+    assert compare._seeds([[4], [0, 1]]) == [(4, 0), (4, 1)]
+    assert compare._seeds([[0, 1]]) == [(0,), (1,)] and compare._seeds([[], [0]]) == []

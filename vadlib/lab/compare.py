@@ -134,7 +134,8 @@ def compared(
     draws: int = 1000,
     other: Measure | None = None,
 ) -> Interval | None:
-    """A measure of one record minus that of another (or a number), mean of their common seeds.
+    """A measure of one record minus that of another (or a number), mean of their common seeds; a
+    record of one seed, in which nothing is drawn, stands against every seed of the other.
 
     first, second  names of records; they may be one, where `other` measures it otherwise
     sign           -1 turns the difference, where less is better
@@ -145,19 +146,19 @@ def compared(
     """
     records = [first, second] if isinstance(second, str) else [first]
     base = 0.0 if isinstance(second, str) else second
-    seeds = sorted(set.intersection(*(set(seeds_of(name)) for name in records)))
+    pairs = _seeds([seeds_of(name) for name in records])
     try:
-        found = [[tested(name, seed) for name in records] for seed in seeds]
+        found = [[tested(*run) for run in zip(records, pair, strict=True)] for pair in pairs]
     except VadError:  # not kept
         return None
     if not found:
         return None
     runs = []
-    for seed, sides in zip(seeds, found, strict=True):
+    for pair, sides in zip(pairs, found, strict=True):
         names = [sorted(s.video for s, _ in side) for side in sides]
         if names[-1] != names[0]:
             raise VadError(
-                f"{first} and {second} have tested different videos with seed {seed}",
+                f"{first} and {second} have tested different videos with seed {pair[0]}",
                 "Compare records of one data set.",
             )
         sides = _paired(*sides) if len(sides) == 2 else sides
@@ -176,6 +177,16 @@ def compared(
         return sign * np.mean([one - sum(rest) - base for one, *rest in parts], 0)
 
     return _bootstrap(value, len(names), draws)
+
+
+def _seeds(each: list[list[int]]) -> list[tuple[int, ...]]:
+    """Which seeds stand against each other."""
+    most = max(map(len, each))
+    whole = [seeds * most if len(seeds) == 1 else seeds for seeds in each]
+    if any(len(seeds) == 1 for seeds in each):
+        return list(zip(*whole, strict=False))
+    common = sorted(set.intersection(*map(set, each)))
+    return [tuple(seed for _ in each) for seed in common]
 
 
 def _bootstrap(value: Weighted, count: int, draws: int) -> Interval:
