@@ -88,28 +88,29 @@ def drawing(root: Path) -> str:
     """The house as SVG, readable on a phone. Raises VadError as `rooms` does."""
     house, top = rooms(root), EDGE
     used = [room.name for room in house if any(room.name in other.uses for other in house)]
-    step = (WIDTH - WALL - EDGE) / len(used)
+    step = (WIDTH - WALL - EDGE) / max(1, len(used))
+    colours = [COLOURS[number % len(COLOURS)] for number in range(len(house))]
     wires = {name: round(WALL + step * (i + 1)) for i, name in enumerate(used)}
-    walls, lines = [], []
-    exits: dict[str, int] = {}  # room above -> where the line to what it stands on leaves it
-    for number, room in enumerate(house):
-        colour = COLOURS[number % len(COLOURS)]
+    parts = []
+    doors: dict[str, tuple[int, int]] = {}  # where lines enter a room, and where one leaves it
+    for room, colour in zip(house, colours, strict=True):
         text, height = _room_text(room, top, colour)
-        walls += [_box(top, height, colour), *text]
-        users = {r.name: exits[r.name] for r in house[:number] if room.name in r.uses}
-        if users:
-            lines += _wire(room.name, wires[room.name], users, top + 16, colour)
+        parts += [_box(top, height, colour), *text]
+        doors[room.name] = top + 16, top + height - 13
         if room.uses:
-            exits[room.name] = top + height - 13
             end = max(wires[name] for name in room.uses)
-            walls.append(_path(f"M{WALL} {exits[room.name]}H{end}", QUIET, 1))
+            parts.append(_path(f"M{WALL} {doors[room.name][1]}H{end}", QUIET, 1))
         top += height + EDGE
+    for room, colour in zip(house, colours, strict=True):
+        users = {r.name: doors[r.name][1] for r in house if room.name in r.uses}
+        if users:
+            parts += _wire(room.name, wires[room.name], users, doors[room.name][0], colour)
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" '
         f'width="{1.3 * WIDTH:.0f}" font-family="system-ui, sans-serif" font-size="12.5">'
     )
     ground = f'<rect width="{WIDTH}" height="{top}" rx="6" fill="{GROUND}"/>'
-    return "\n".join([head, ground, *walls, *lines, "</svg>", ""])
+    return "\n".join([head, ground, *parts, "</svg>", ""])
 
 
 def _room_text(room: Room, top: int, colour: str) -> tuple[list[str], int]:
@@ -136,9 +137,10 @@ def _room_text(room: Room, top: int, colour: str) -> tuple[list[str], int]:
 
 
 def _wire(name: str, x: int, users: dict[str, int], into: int, colour: str) -> list[str]:
-    """From the rooms that stand on `name`, a dot each, down and into its wall."""
+    """From the rooms that stand on `name`, a dot each, to its wall and into it."""
+    ends = [into, *users.values()]
     parts = [
-        _path(f"M{x} {min(users.values())}V{into}H{WALL + 5}", colour, 1.6),
+        _path(f"M{x} {min(ends)}V{max(ends)}M{x} {into}H{WALL + 5}", colour, 1.6),
         f'<path d="M{WALL} {into}l7 -4v8z" fill="{colour}"/>',
     ]
     for user, y in users.items():
