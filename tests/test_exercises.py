@@ -57,28 +57,41 @@ def needed(before, text):
 
 
 def exercises():
+    """(code cells before the stub, stub, solution, known wrong answers) of every exercise."""
+    found = {}
     for path in sorted((ROOT / "book").glob("[0-9]*.ipynb")):
         cells = code_cells(path)
         for i, cell in enumerate(cells):
-            wrong = cell["metadata"].get("vadlib", {}).get("wrong", [])
-            if wrong:
+            if "book.exercise(" in cell["text"]:
                 solution = next(c for c in cells[i:] if "book.solution(" in c["text"])
-                yield pytest.param(cells[:i], cell["text"], solution["text"], wrong,
-                                   id=f"{path.stem[:2]}-{cell['id']}")  # fmt: skip
+                wrong = cell["metadata"].get("vadlib", {}).get("wrong", [])
+                name = f"{path.stem[:2]}-{cell['id']}"
+                found[name] = cells[:i], cell["text"], solution["text"], wrong
+    return found
+
+
+ALL = exercises()
+each = pytest.mark.parametrize("name", ALL)
+with_wrong = pytest.mark.parametrize("name", [name for name, (*_, wrong) in ALL.items() if wrong])
+
+
+def tried(text, check):
+    """The function of a cell that is handed to `book.exercise` or `book.solution`, by its name."""
+    calls = (n for n in ast.walk(tree(text)) if isinstance(n, ast.Call))
+    what = next(c.args[1] for c in calls if ast.unparse(c.func) == check)
+    named = {n.id for n in ast.walk(what) if isinstance(n, ast.Name)}
+    return next(n.name for n in tree(text).body if getattr(n, "name", "") in named)
 
 
 def attempt(before, stub, answer, monkeypatch):
-    """Run a stub's cell with an answer in the stub's place; whether it was accepted."""
+    """Run a stub's cell with an answer in the place of its function; whether it was accepted."""
     verdicts = []
     real = book.exercise
     monkeypatch.setattr(book, "exercise", lambda *a, **k: verdicts.append(real(*a, **k)))
-    body = tree(stub).body
-    name = next(n.name for n in tree(answer).body if isinstance(n, ast.FunctionDef))
-    parts = [
-        answer if isinstance(node, ast.FunctionDef) and node.name == name else ast.unparse(node)
-        for node in body
-    ]
-    text = "\n".join(parts)
+    name = tried(stub, "book.exercise")
+    assert name in binds(answer), f"an answer to another question than {name}: {answer}"
+    parts = [(getattr(node, "name", ""), ast.unparse(node)) for node in tree(stub).body]
+    text = "\n".join(answer if what == name else part for what, part in parts)
     space = {"book": book, "run": book.Run("test", "smoke", 0, "cpu", "plaza", (128, 192))}
     for statement in needed(before, text):
         exec(statement, space)
@@ -87,16 +100,29 @@ def attempt(before, stub, answer, monkeypatch):
     return verdicts[0]
 
 
-def only_function(solution):
-    """A solution's cell without its check."""
-    kept = [n for n in tree(solution).body if "book.solution" not in ast.unparse(n)]
-    return "\n".join(map(ast.unparse, kept))
+def solved(stub, solution):
+    """The book's own function under the stub's name, with what it needs of its cell."""
+    name, own = tried(stub, "book.exercise"), tried(solution, "book.solution")
+    parts = needed([{"text": solution}], own)
+    return "\n".join([*parts, f"{name} = {own}"])
 
 
-@pytest.mark.parametrize("before,stub,solution,wrong", list(exercises()))
-def test_the_solution_is_accepted_and_wrong_answers_are_not(
-    before, stub, solution, wrong, monkeypatch, capsys
-):
-    assert attempt(before, stub, only_function(solution), monkeypatch), capsys.readouterr().out
+@each
+def test_the_solution_is_accepted(name, monkeypatch, capsys):
+    before, stub, solution, _ = ALL[name]
+    assert attempt(before, stub, solved(stub, solution), monkeypatch), capsys.readouterr().out
+
+
+@with_wrong
+def test_wrong_answers_are_not_accepted(name, monkeypatch, capsys):
+    before, stub, solution, wrong = ALL[name]
     for answer in wrong:
         assert not attempt(before, stub, answer, monkeypatch), answer
+        said = capsys.readouterr().out
+        assert "not attempted" not in said, f"no answer at all: {answer}"
+        assert "NameError" not in said, f"it fails for another reason, {said}: {answer}"
+
+
+def test_every_exercise_keeps_two_wrong_answers():
+    few = [name for name, (*_, wrong) in ALL.items() if len(set(wrong)) < 2]
+    assert not few, f"{len(few)} of {len(ALL)} exercises lack them: {', '.join(few)}"
