@@ -1,6 +1,7 @@
 """MAAM-Net: the paper's numbers that can be counted, its equations, and its switches."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,28 +101,109 @@ def test_gradients_reach_every_parameter(memory):
     assert net.encoder.blocks[0][0].weight.grad.abs().sum() > 0
 
 
+def kinds(block):
+    return [type(part).__name__ for part in block]
+
+
+def test_the_layers_are_those_of_table_1():
+    net = MAAMNet(10, width=2, dropout=0.3)
+    for block in net.encoder.blocks:
+        assert kinds(block) == ["Conv2d", "BatchNorm2d", "ReLU"]
+    for decoder in (net.appearance, net.motion):
+        assert len(decoder.up) == 4 and kinds(decoder.up) == ["ConvTranspose2d"] * 4
+        for block in decoder.after:
+            assert kinds(block) == ["BatchNorm2d", "Dropout", "ReLU"] and block[1].p == 0.3
+
+
+def test_what_reaches_memory_and_output_layers_was_rectified():
+    torch.manual_seed(0)
+    net, seen = MAAMNet(10, width=4), []
+    for decoder in (net.appearance, net.motion):
+        decoder.out.register_forward_hook(lambda _, args, __: seen.append(args[0]))
+    out = net(torch.randn(2, 3, 32, 48))
+    for x in (out.z, *seen):
+        assert (x >= 0).all() and (x == 0).float().mean() > 0.2 and x.max() > 0
+    assert len(seen) == 2 and (out.frame < 0).any() and (out.flow < 0).any()  # they are not
+
+
+def test_training_drops_and_testing_does_not():
+    torch.manual_seed(0)
+    x = torch.rand(2, 3, 32, 48)
+    for rate, alike in ((0.3, False), (0.0, True)):
+        net = MAAM.build(replace(SMALL, dropout=rate))
+        assert torch.equal(net(x).frame, net(x).frame) == alike
+        assert torch.equal(net(x).flow, net(x).flow) == alike
+        net.eval()
+        assert torch.equal(net(x).frame, net(x).frame)
+
+
+def test_the_defaults_are_those_of_section_4_3():
+    config = MAAMConfig()
+    assert config.train == TrainConfig(epochs=50, batch_size=15, lr=2e-5, schedule="constant")
+    assert (config.items, config.shrink, config.temperature) == (500, 1.0, 1.0)
+    assert (config.lambda_m, config.alpha, config.beta, config.zeta) == (2, 3e-4, 1e-3, 0.1)
+    assert (config.width, config.dropout, config.similarity) == (64, 0.3, "cosine")
+
+
+@pytest.mark.parametrize(
+    "option,value,found",
+    [
+        ("shrink", 2.5, lambda net: net.memory.threshold * SMALL.items),
+        ("temperature", 0.3, lambda net: net.memory.temperature),
+        ("similarity", "dot", lambda net: net.memory.similarity),
+        ("empty_row", "error", lambda net: net.memory.empty_row),
+        ("read", "concat", lambda net: net.memory.read),
+        ("items", 7, lambda net: len(net.memory.items)),
+        ("width", 6, lambda net: net.encoder.blocks[0][0].out_channels),
+        ("in_channels", 1, lambda net: net.appearance.out.out_channels),
+        ("memory", False, lambda net: net.memory is not None),
+    ],
+)
+def test_every_choice_of_a_config_reaches_the_network(option, value, found):
+    default = found(MAAM.build(SMALL))
+    assert default == (True if option == "memory" else getattr(SMALL, option))
+    assert found(MAAM.build(replace(SMALL, **{option: value}))) == value != default
+
+
 # equations
 
 
-def test_losses_by_plain_arithmetic():
+@pytest.mark.parametrize(
+    "config", [MAAMConfig(), MAAMConfig(lambda_m=0.5, alpha=0.7, beta=0.3, zeta=0.2)]
+)
+def test_losses_by_plain_arithmetic(config):
     torch.manual_seed(0)
     frames, flow = torch.randn(2, 3, 4, 4), torch.randn(2, 2, 4, 4)
     z, z_hat = torch.randn(2, 8, 1, 1), torch.randn(2, 8, 1, 1)
+    z_hat[0] = -z[0] + 0.1 * z_hat[0]  # a cosine below zero counts as one above
     w = torch.rand(2, 5).softmax(1)
     out = Output(torch.randn(2, 3, 4, 4), torch.randn(2, 2, 4, 4), z, z_hat, w)
-    terms = losses(out, frames, flow, MAAMConfig())
+    terms = losses(out, frames, flow, config)
     app = ((out.frame - frames) ** 2).sum() / frames.numel()
     mot = (out.flow - flow).abs().sum() / flow.numel()
     spa = sum(-v * math.log(v) for row in w.tolist() for v in row) / 2
     lat = 0.0
     for a, b in zip(z_hat.flatten(1), z.flatten(1), strict=True):
         cosine = (a @ b / (a.norm() * b.norm())).item()
-        lat += max(abs(cosine) - 0.1, 0) / 2
+        lat += max(abs(cosine) - config.zeta, 0) / 2
     expected = {"app": app, "mot": mot, "spa": spa, "lat": lat}
     for name, value in expected.items():
         assert terms[name].item() == pytest.approx(float(value), rel=1e-5), name
-    total = app + 2 * mot + 3e-4 * spa + 1e-3 * lat
+    total = app + config.lambda_m * mot + config.alpha * spa + config.beta * lat
     assert terms["total"].item() == pytest.approx(total.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "mode,expected",
+    [("paper", [0.9, 0.4, 0, 0, 0.4, 0.9]), ("pull", [0, 0.4, 0.85, 0.95, 1.4, 1.9])],
+)
+def test_the_latent_loss_by_hand(mode, expected):
+    cosine = torch.tensor([1, 0.5, 0.05, -0.05, -0.5, -1])
+    z = torch.tensor([[1.0, 0.0]]).expand(6, 2)[:, :, None, None]
+    z_hat = 3 * torch.stack([cosine, (1 - cosine**2).sqrt()], 1)[:, :, None, None]
+    found = [latent_loss(a[None], b[None], 0.1, mode).item() for a, b in zip(z_hat, z, strict=True)]
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert latent_loss(z_hat, z, 0.1, mode).item() == pytest.approx(np.mean(expected), abs=1e-5)
 
 
 @pytest.mark.parametrize("mode,direction", [("paper", -1), ("pull", 1)])
@@ -161,6 +243,16 @@ def test_the_loss_weighs_the_branches_as_psi_does():
     assert fuse(app, mot, psi).mean().item() == pytest.approx(0.75 * loss.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    "lambda_m,channels,psi", [(2, 3, 1 / 4), (2, 1, 1 / 2), (1, 3, 0.4), (0, 3, 1)]
+)
+def test_psi_follows_from_the_loss(lambda_m, channels, psi):
+    config = replace(SMALL, lambda_m=float(lambda_m), in_channels=channels)
+    assert loss_psi(config) == pytest.approx(psi) == MAAM(config, "cpu").psi
+    assert MAAM(replace(config, psi=0.6), "cpu").psi == 0.6
+    assert PAPER_PSI == 10 / 11
+
+
 def test_psi_of_one_and_zero_are_the_single_branches():
     app, mot = torch.rand(2, 3, 3), torch.rand(2, 3, 3)
     assert torch.equal(fuse(app, mot, 1.0), app) and torch.equal(fuse(app, mot, 0.0), mot)
@@ -187,9 +279,39 @@ def test_scores_are_algorithm_1(trained, videos):
     np.testing.assert_allclose(scores.heatmap, 0.25 * app + 0.75 * mot, rtol=1e-4)
     np.testing.assert_allclose(scores.frame, pool(0.25 * app + 0.75 * mot), rtol=1e-4)
     np.testing.assert_allclose(scores.terms["app"], pool(app), rtol=1e-4)
-    paper = pool(PAPER_PSI * app + (1 - PAPER_PSI) * mot)
-    np.testing.assert_allclose(scores.terms["paper"], paper, rtol=1e-4)
+    np.testing.assert_allclose(scores.terms["mot"], pool(mot), rtol=1e-4)
+    for name, psi in (("paper", 10 / 11), ("balanced", model.balanced_psi)):
+        np.testing.assert_allclose(scores.terms[name], pool(psi * app + (1 - psi) * mot), rtol=1e-4)
+    assert abs(model.balanced_psi - 0.25) > 0.01  # or "balanced" could be the score itself
+    means = [
+        x.mean((1, 2))
+        for x in ((frames - out.frame).square().sum(1), (flow - out.flow).abs().sum(1))
+    ]
+    np.testing.assert_allclose(scores.terms["app mean"], means[0], rtol=1e-4)
+    np.testing.assert_allclose(scores.terms["mot mean"], means[1], rtol=1e-4)
+    np.testing.assert_allclose(scores.terms["mean"], 0.25 * means[0] + 0.75 * means[1], rtol=1e-4)
+    read = (out.weights > 0).float().view(8, -1, SMALL.items).mean((1, 2))
+    np.testing.assert_allclose(scores.facts["memory used"], read, rtol=1e-5)
+    assert read.min() > 0 and read.max() < 1
     assert (scores.frame <= 0.25 * scores.terms["app"] + 0.75 * scores.terms["mot"] + 1e-6).all()
+
+
+def test_patch_stride_and_pooling_are_the_configs(trained, videos):
+    model, _ = trained
+    other, plain = MAAM(replace(SMALL, patch=(6, 9), stride=(5, 4), pool="mean"), "cpu"), SMALL
+    other.load_state(model.state())
+    errors, _ = other.errors(videos[0])
+    app = pscd(errors.app, (6, 9), (5, 4))
+    scores = other.score(videos[0])
+    np.testing.assert_allclose(scores.terms["app"], app.mean((1, 2)), rtol=1e-5)
+    assert plain.pool == "max" and scores.heatmap.shape == app.shape
+
+
+def test_every_other_frame_is_what_step_says(trained, videos):
+    model, _ = trained
+    few, every = model.score(videos[0], step=3), model.score(videos[0])
+    assert few.index.tolist() == [0, 3, 6]
+    np.testing.assert_allclose(few.frame, every.frame[[0, 3, 6]], rtol=1e-4)
 
 
 def test_the_balanced_weight_makes_the_branches_alike_on_training_frames(trained, videos):
