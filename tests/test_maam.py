@@ -10,9 +10,11 @@ import torch
 from vadlib.data.base import Video
 from vadlib.errors import VadError
 from vadlib.lab.experiment import TrainConfig
+from vadlib.measure.intervals import Interval
 from vadlib.measure.score import pool, pscd
 from vadlib.papers import detector
 from vadlib.papers.layers.inputs import to_input
+from vadlib.papers.maam import claims
 from vadlib.papers.maam.config import MAAMConfig
 from vadlib.papers.maam.detector import MAAM, PAPER_PSI, fuse, loss_psi
 from vadlib.papers.maam.network import MAAMNet, Output, latent_loss, losses
@@ -339,6 +341,15 @@ def test_another_psi_leaves_the_weights_alone(trained, videos):
     assert other.net is model.net and model.psi == 0.25
 
 
+def test_a_checkpoint_brings_back_weights_and_balance(trained, videos):
+    model, _ = trained
+    other = MAAM(SMALL, "cpu")
+    assert other.balanced_psi != model.balanced_psi
+    other.load_state(model.state())
+    for name, term in model.score(videos[0]).terms.items():
+        np.testing.assert_allclose(other.score(videos[0]).terms[name], term, rtol=1e-5)
+
+
 def test_a_detector_by_name_takes_the_same_config(videos):
     model = detector("maam", config=SMALL, device="cpu")
     assert isinstance(model, MAAM) and model.config == SMALL
@@ -349,3 +360,50 @@ def test_without_memory_nothing_is_said_about_it(videos):
     model = MAAM(config, "cpu")
     history = model.fit(videos, progress=False)
     assert set(history.terms) == {"total", "app", "mot"} and model.score(videos[0]).facts == {}
+
+
+# what is claimed
+
+
+class Known:
+    """An interval that is known, or None."""
+
+    def __init__(self, low, high=0.9):
+        self.found = None if low is None else Interval((low + high) / 2, low, high, np.zeros(1))
+
+    def interval(self):
+        return self.found
+
+
+@pytest.mark.parametrize(
+    "evidence,control,verdict",
+    [
+        (0.1, 0.1, "holds"),
+        (-0.1, 0.1, "does not hold here"),
+        (0.1, -0.1, "cannot be judged at this scale"),
+        (-0.1, -0.1, "cannot be judged at this scale"),
+        (0.1, None, "not run yet"),
+        (None, 0.1, "not run yet"),
+        (None, -0.1, "not run yet"),
+    ],
+)
+def test_a_part_is_judged_only_where_the_whole_beats_its_control(evidence, control, verdict):
+    words = ("x", "sentence", "place", "ran", "auto", "2026-11-25")
+    claim = claims.Controlled(*words, Known(evidence), control=Known(control))  # pyright: ignore
+    assert claim.judged()[0] == verdict
+
+
+def test_fewer_items_are_what_the_second_reads_minus_the_first(monkeypatch):
+    read = {"few": [0.1, 0.2, 0.1], "many": [0.5, 0.4, 0.1], "short": [0.5]}
+    monkeypatch.setattr(
+        claims.Value,
+        "row",
+        lambda self: (
+            {"values": read[self.record.split("-")[0]]} if "no" not in self.record else None
+        ),
+    )
+    found = claims.Fewer("few", "many").interval()
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0, 0.4))
+    assert claims.Fewer("few", "no").interval() is None
+    assert claims.Fewer("few", "short").interval() is None
