@@ -322,6 +322,23 @@ def test_targets_and_pool_reach_the_loss(switch):
     assert abs(losses[0] - losses[1]) > 0.01
 
 
+def test_classes_learn_without_a_text_side():
+    """The control in place of equation 1: as good on its classes, and no word was ever read."""
+    made, said = bright_and_dark()
+    config = replace(TINY, targets="classes")
+    net, history = alignment.fit([video_of("a")], made, said, config, "cpu", SAID, progress=False)
+    assert history.terms["total"][-1] < 0.1 < history.terms["total"][0]
+    made, said = bright_and_dark(40, seed=9)
+    fit = words.similarity(net.encode(made), net.classes[0].detach(), config.pool)
+    assert (fit.argmax(1).numpy() == np.unique(said, return_inverse=True)[1].ravel()).mean() > 0.9
+    torch.manual_seed(config.train.seed)
+    begun = ITAM(config, SAID)
+    for a, b in zip(
+        begun.text_attention.parameters(), net.text_attention.parameters(), strict=True
+    ):
+        assert torch.equal(a, b)
+
+
 def test_retrieval_by_hand(net):
     """Three crops that point at their sentence, one that points at another's."""
     said = net.sentences(SAID).detach()

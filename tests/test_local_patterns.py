@@ -13,9 +13,9 @@ from vadlib.data.base import Video
 from vadlib.errors import VadError
 from vadlib.lab.experiment import TrainConfig
 from vadlib.papers.layers.legendre import legendre
-from vadlib.papers.local_patterns import alignment, detector, dynamics, sight, words
+from vadlib.papers.local_patterns import alignment, detector, dynamics, sight, space, words
 from vadlib.papers.local_patterns.config import ITAMConfig, LocalPatternsConfig
-from vadlib.see import objects
+from vadlib.see import captions, objects
 
 QUICK = TrainConfig(epochs=2, batch_size=16, lr=1e-3)
 TINY = LocalPatternsConfig(
@@ -120,6 +120,42 @@ def test_a_state_machine_learns_what_a_line_does():
     assert loss < 0.05 * (dynamics.Last()(v[:, :-1]) - v[:, -1]).square().mean()
 
 
+# ------------------------------------------------------------------------ how far features are
+
+
+def test_the_nearest_normal_features_by_hand():
+    """From (0, 0), (0, 2), (3, 0), (10, 10): two of them are nearest to (0, 1), one each."""
+    points = torch.tensor([[0.0, 0.0], [0.0, 2.0], [3.0, 0.0], [10.0, 10.0]])
+    far = space.Space(points, "knn", 2, 0.1).distance(torch.tensor([[0.0, 1.0], [3.0, 4.0]]))
+    torch.testing.assert_close(far, torch.tensor([1.0, (4 + 13**0.5) / 2]))
+    assert space.Space(points[:1], "knn", 5, 0.1).distance(points[2:3]).tolist() == [3.0]
+
+
+def test_the_distance_from_a_gaussian_by_hand():
+    """Variances 1 and 4 about (5, 0), and a part of their mean added."""
+    points = torch.tensor([[6.0, 2.0], [4.0, 2.0], [6.0, -2.0], [4.0, -2.0]])
+    odd = torch.tensor([[5.0, 0.0], [7.0, 0.0], [5.0, 4.0]])
+    plain = space.Space(points, "gaussian", 5, 0.0).distance(odd)
+    torch.testing.assert_close(plain, torch.tensor([0.0, 2.0, 2.0]))
+    shrunk = space.Space(points, "gaussian", 5, 0.4).distance(odd)  # variances 2 and 5
+    torch.testing.assert_close(shrunk, torch.tensor([0.0, 2 / 2**0.5, 4 / 5**0.5]))
+
+
+def test_a_video_is_far_from_the_others_and_not_from_itself():
+    points, owner = torch.tensor([[0.0], [0.5], [4.0], [6.0]]), torch.tensor([0, 0, 1, 1])
+    held = space.Space(points, "knn", 2, 0.1, owner).held_out()
+    assert held.tolist() == [5.0, 4.5, 3.75, 5.75]
+    alone = space.Space(points, "knn", 1, 0.1, torch.zeros(4, dtype=int)).held_out()
+    assert alone.tolist() == [0.5, 0.5, 2.0, 2.0]
+
+
+def test_a_union_is_the_larger_in_units_of_training():
+    far, error = np.array([1.0, 8.0, 2.0]), np.array([3.0, 3.0, 30.0])
+    assert space.larger(far, error, (4.0, 6.0)).tolist() == [0.5, 2.0, 5.0]
+    assert space.unit(np.arange(101.0), 0.9) == 90.0
+    assert space.unit(np.zeros(3), 0.9) == space.unit(np.zeros(0), 0.9) == 1.0
+
+
 # ---------------------------------------------------------------------------------------- pieces
 
 
@@ -128,6 +164,14 @@ def test_a_box_s_error_is_the_mean_square_of_the_last_moment():
     v = torch.zeros(2, 6, 4)
     v[1, 4], v[1, 5] = 1.0, torch.tensor([1.0, 2.0, 3.0, 1.0])
     assert net.error(v).tolist() == [0.0, pytest.approx(5 / 4)]
+
+
+def test_each_predictor_is_the_one_that_was_asked_for():
+    v = torch.zeros(1, 6, TINY.width)
+    v[0, :, 0] = torch.tensor([0.0, 1.0, 2.0, 4.0, 7.0, 11.0])
+    net = {p: detector.LocalPatternsNet(replace(TINY, predictor=p)) for p in ("last", "linear")}
+    assert net["last"].residue(v)[0, 0] == 7 - 11 and net["linear"].residue(v)[0, 0] == 10 - 11
+    assert isinstance(detector.LocalPatternsNet(TINY).predict, dynamics.SMM)
 
 
 def test_whitened_residues_are_alike_in_all_directions():
@@ -304,6 +348,153 @@ def test_a_training_video_in_which_nothing_moves_is_no_obstacle(videos):
         fitted([film("still", [])], features="random")
 
 
+def given_to(monkeypatch, name):
+    """What the detector hands to a function of its module, which is called all the same."""
+    calls, real = [], getattr(detector, name)
+    monkeypatch.setattr(detector, name, lambda *a, **k: calls.append((a, k)) or real(*a, **k))
+    return calls
+
+
+def test_each_branch_learns_its_own_captions_of_its_own_crops(videos, monkeypatch):
+    """Words are measured on tight boxes, crops are cut from windows, row by row the same box."""
+    calls = given_to(monkeypatch, "fit_branch")
+    model, _ = fitted(videos, predictor="last", lag=2, boxes=objects.ProposalConfig(grid=8.0))
+    tight, windows = ([f(v) for v in videos] for f in (model.tight, model.windows))
+    captioner = captions.AttributeCaptioner().fit(videos, tight)
+    said = np.concatenate([captioner.captions(*p) for p in zip(videos, tight, strict=True)])
+    loose = captions.AttributeCaptioner().fit(videos, windows)
+    loose = np.concatenate([loose.captions(*p) for p in zip(videos, windows, strict=True)])
+    every = [(v, t, b) for v, w in zip(videos, windows, strict=True) for t, b in enumerate(w)]
+    every = [(v, t, b) for v, t, boxes in every for b in boxes]
+    kept = sight.spread(len(every), TINY.crops)
+    kept = [i for i in kept if every[i][1] >= 2]
+    assert (said[kept] != loose[kept]).any() and (said[kept][1:] != said[kept][:-1]).any()
+    for columns, (given, _) in zip(([0], [1, 2, 3]), calls, strict=True):
+        np.testing.assert_array_equal(given[2], said[kept][:, columns])
+        for crop, i in list(zip(given[1], kept, strict=True))[::7]:
+            video, t, box = every[i]
+            same = alignment.look(video, np.array([t]), box[None], 16, 2)[0]
+            np.testing.assert_array_equal(crop, same)
+
+
+def test_shuffled_captions_are_the_same_ones_of_other_crops(videos, monkeypatch):
+    calls = given_to(monkeypatch, "fit_branch")
+    fitted(videos, features="branch2", predictor="last")
+    fitted(videos, features="branch2", predictor="last", words="shuffled")
+    (right, _), (dealt, _) = calls
+    np.testing.assert_array_equal(right[1], dealt[1])
+    assert sorted(map(tuple, right[2])) == sorted(map(tuple, dealt[2]))
+    assert (right[2] != dealt[2]).any(1).mean() > 0.3
+
+
+def test_the_state_machine_learns_the_frame_that_it_has_not_seen(videos, monkeypatch):
+    calls = given_to(monkeypatch, "train")
+    model, _ = fitted(videos, features="random")
+    (learner, clips, loss, _), _ = calls[-1]
+    assert learner is model.net.predict
+    v = clips[np.arange(3)]["v"]
+    assert v.shape == (3, 6, model.config.width)
+    expected = (model.net.predict(v[:, :5]) - v[:, 5]).square().mean()
+    torch.testing.assert_close(loss(learner, {"v": v})["total"], expected)
+    assert (v[:, 5] - v[:, 4]).abs().max() > 1e-3
+
+
+def test_the_whitening_is_that_of_training(videos):
+    model, _ = fitted(videos, features="random", error="whitened", shrink=0.3)
+    with torch.no_grad():
+        residues = model.net.residue(model.moments(videos).features.float())
+    expected = dynamics.whitening(residues, 0.3).half().float()
+    torch.testing.assert_close(model.net.whiten, expected)
+    assert (expected - torch.eye(len(expected))).abs().max() > 0.1
+
+
+def test_a_score_of_features_is_how_far_they_are_from_training_s(videos):
+    model, history = fitted(videos, features="random", score="space", neighbours=3)
+    assert history.samples == 0 and model.config.learns is False
+    normal = model.moments(videos).features[:, -1].float()
+    new = film("new", [(8, 8, 30, 20, 2)])
+    tubes, far = model.box_errors(new)
+    v = model.seen(sight.Sight(tubes))[:, -1].float()
+    expected = torch.cdist(v, normal).sort(1).values[:, :3].mean(1)
+    np.testing.assert_allclose(far, expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        model.score(new).frame,
+        [
+            far[tubes.frame == t].max() if (tubes.frame == t).any() else model.floor
+            for t in range(5, 16)
+        ],
+    )
+    fresh = papers.detector("local-patterns", config=model.config, device="cpu")
+    with pytest.raises(VadError, match="Call fit first"):
+        fresh.score(new)
+
+
+@pytest.mark.parametrize("predictor", ["smm", "velocity"])
+def test_a_union_takes_what_is_odder(videos, predictor):
+    model, _ = fitted(videos, features="random", predictor=predictor, score="union", unit=0.9)
+    moments = model.moments(videos)
+    with torch.no_grad():
+        errors = model.net.error(moments.features.float()).sqrt().numpy()
+    if predictor == "velocity":
+        errors = np.concatenate([model.velocities(v) for v in videos])
+    held = model.space.held_out().numpy()
+    assert model.units == pytest.approx((np.quantile(held, 0.9), np.quantile(errors, 0.9)))
+    odd = film("odd", [(8, 8, 30, 20, 3)])
+    tubes, score = model.box_errors(odd)
+    moves = predictor == "velocity"
+    dynamic = model.velocities(odd) if moves else np.sqrt(model.errors(tubes))
+    far = model.distances(tubes)
+    np.testing.assert_allclose(
+        score, np.maximum(far / model.units[0], dynamic / model.units[1]), rtol=1e-6
+    )
+    assert moments.owner.tolist() == sorted(moments.owner.tolist())
+    assert set(moments.owner.tolist()) == {0, 1}
+
+
+def test_scores_of_features_change_nothing_of_the_usual_score(videos):
+    """The switch is off by default, draws nothing and keeps nothing."""
+    usual, _ = fitted(videos, features="random")
+    union, _ = fitted(videos, features="random", score="union")
+    assert usual.config.score == "dynamics" and "space" not in usual.state()
+    tubes = usual.tubes(videos[0])
+    np.testing.assert_array_equal(usual.errors(tubes), union.errors(tubes))
+    np.testing.assert_array_equal(usual.box_errors(videos[0])[1], usual.errors(tubes))
+    assert usual.net.state_dict().keys() == union.net.state_dict().keys()
+
+
+def test_branches_merge_by_a_cross_attention_that_learns_with_the_state_machine(videos):
+    begun = detector.LocalPatternsNet(replace(TINY, features="merge"))
+    model, _ = fitted(videos, features="merge", error="mse")
+    assert model.config.width == 16 and len(model.net.extractors) == 2
+    moved = [
+        (a - b).abs().max() > 0
+        for a, b in zip(begun.merge.parameters(), model.net.merge.parameters(), strict=True)
+    ]
+    assert all(moved[i] for i in (0, 2))  # projections; their key's bias changes no attention
+    v = model.moments(videos).features.float()[:4]
+    one, other = v[:, -1].unflatten(1, (2, 2, 8)).unbind(1)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model.net.merged(v)[:, -1], model.net.merge(one, other).flatten(1)
+        )
+        expected = model.net.predict(model.net.merged(v)[:, :-1]) - model.net.merged(v)[:, -1]
+        torch.testing.assert_close(model.net.residue(v), expected)
+
+
+def test_velocity_is_that_of_the_step_into_a_frame(cache):
+    """A square takes steps of one pixel, and one of four into frame 10."""
+    video = film("step", [(20, 8, 14, 14, 1)])
+    ground, moved = film("none", []).frames[0], video.frames.copy()
+    for t in range(10, 16):
+        moved[t] = ground
+        left = 8 + t + 3
+        moved[t, 20:34, left : left + 14] = video.frames[t, 20:34, 8 + t : 22 + t]
+    model, _ = fitted([video], predictor="velocity")
+    scores = model.score(replace(video, frames=moved, key="a step into frame 10"))
+    fast = dict(zip(scores.index.tolist(), scores.frame, strict=True))
+    assert fast[10] > 2 and max(fast[t] for t in (8, 9, 11, 12)) < 2
+
+
 def test_velocity_is_the_speed_of_the_fastest_box(videos):
     model, history = fitted(videos, predictor="velocity")
     assert history.samples == 0
@@ -320,10 +511,20 @@ def test_velocity_is_the_speed_of_the_fastest_box(videos):
     np.testing.assert_array_equal(model.box_errors(moving)[1], expected)
 
 
-@pytest.mark.parametrize("features", ["both", "branch1", "branch2", "random"])
-def test_a_checkpoint_gives_the_same_scores(videos, features):
-    model, _ = fitted(videos, features=features)
-    other = papers.detector("local-patterns", config=replace(TINY, features=features), device="cpu")
+@pytest.mark.parametrize(
+    "switch",
+    [
+        {"features": "both"},
+        {"features": "branch1"},
+        {"features": "branch2", "score": "space"},
+        {"features": "random", "score": "union"},
+        {"features": "random", "score": "space", "space": "gaussian"},
+        {"features": "merge", "score": "space"},
+    ],
+)
+def test_a_checkpoint_gives_the_same_scores(videos, switch):
+    model, _ = fitted(videos, **switch)
+    other = papers.detector("local-patterns", config=replace(TINY, **switch), device="cpu")
     other.load_state(model.state())
     a, b = model.score(videos[0]).frame, other.score(videos[0]).frame
     np.testing.assert_array_equal(a, b)
@@ -403,6 +604,12 @@ def test_senseless_configs_are_refused():
         LocalPatternsConfig(features="smell")
     with pytest.raises(VadError, match="unknown predictor"):
         LocalPatternsConfig(predictor="oracle")
+    with pytest.raises(VadError, match="unknown score 'sum'.*union"):
+        LocalPatternsConfig(score="sum")
+    with pytest.raises(VadError, match="unknown space"):
+        LocalPatternsConfig(space="cube")
+    with pytest.raises(VadError, match="no features to be far"):
+        LocalPatternsConfig(predictor="velocity", score="space")
     with pytest.raises(VadError, match="unknown rule"):
         detector.LocalPatternsNet(replace(TINY, rule="rk4"))
     assert LocalPatternsConfig(**asdict(TINY) | {"train": QUICK}) == TINY

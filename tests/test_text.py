@@ -142,6 +142,25 @@ def test_neighbours_by_hand():
     assert np.isnan(found.nearest[3]).all()
 
 
+def test_ways_have_their_names_by_hand():
+    """Rows grow downwards, towards the camera; what is as wide as high goes across."""
+    way = np.array([[-2, 1], [2, -1], [1, -2], [-1, 2], [1, 1], [1, -1.0]])
+    assert captions.sides(way, captions.HEADING) == [
+        "away",
+        "towards the camera",
+        "to the left",
+        "to the right",
+        "to the right",
+        "to the left",
+    ]
+    assert captions.sides(way[:4], captions.BESIDE) == [
+        "behind",
+        "in front",
+        "on the left",
+        "on the right",
+    ]
+
+
 def test_words_of_a_pair_and_of_one_alone(captioner):
     boxes = [np.array([[0, 0, 10, 10], [0, 12, 10, 22], [40, 80, 50, 90.0]])]
     video = Video("x", np.zeros((1, 64, 96, 1), np.uint8))

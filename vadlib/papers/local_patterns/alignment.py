@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vadlib.data.base import Video
@@ -97,6 +98,14 @@ def fit(
     torch.manual_seed(config.train.seed)
     net = ITAM(config, sentences)
 
+    def named(net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Cross-entropy among the classes of each template, in place of equation 1."""
+        image, total = own.image(to_input(batch["crops"], config)), 0.0
+        for n, table in enumerate(own.classes):
+            logits = similarity(image, table, config.pool) / own.temperature
+            total = total + F.cross_entropy(logits, batch["groups"][:, n])
+        return {"total": total / len(own.classes), "temperature": own.temperature}
+
     def loss(net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         image, said = net(to_input(batch["crops"], config), batch["tokens"], batch["mask"])
         groups = batch["groups"] if config.targets == "multi_positive" else None
@@ -105,6 +114,10 @@ def fit(
 
     own = net  # `train` may wrap the net that it hands to the loss
     clips: Any = Captioned(videos, crops, captions, net)  # all that `train` asks of clips
+    if config.targets == "classes":
+        counts = clips.groups.amax(0) + 1
+        net.classes.extend(nn.Parameter(torch.randn(int(c), config.embed)) for c in counts)
+        loss = named
     return net, train(net, clips, loss, config.train, device=pick_device(device), **options)
 
 

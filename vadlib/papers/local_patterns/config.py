@@ -24,7 +24,8 @@ class ITAMConfig:
     text_blocks of self-attention and feed-forward over the words of a sentence
     temperature at the start; it is learned
     targets     "multi_positive": equal captions are right answers to each other; "one_hot": as
-                printed, only a box's own is
+                printed, only a box's own is; a control without a text side, "classes": each
+                sentence is a class with a learned vector, its words are never read
     pool        over the queries: "max" as printed, or "mean"
     """
 
@@ -40,7 +41,7 @@ class ITAMConfig:
     text_blocks: int = 2
     heads: int = 4
     temperature: float = 0.07
-    targets: Literal["multi_positive", "one_hot"] = "multi_positive"
+    targets: Literal["multi_positive", "one_hot", "classes"] = "multi_positive"
     pool: Literal["max", "mean"] = "max"
     train: TrainConfig = TrainConfig(epochs=20, batch_size=120, lr=1e-4, schedule="cosine")
 
@@ -67,8 +68,9 @@ SMALL: dict[str, Any] = {
 }
 
 
-BRANCHES = {"branch1": (1,), "branch2": (2,), "both": (1, 2), "random": (1,)}
+BRANCHES = {"branch1": (1,), "branch2": (2,), "both": (1, 2), "merge": (1, 2), "random": (1,)}
 FEATURES = (*BRANCHES, "effnet")
+SCORES, SPACES = ("dynamics", "space", "union"), ("knn", "gaussian")
 PREDICTORS = ("smm", "smm-paper", "last", "linear", "velocity")
 
 
@@ -77,11 +79,20 @@ class LocalPatternsConfig:
     """Every choice that the paper states, leaves open or contradicts; defaults are recommended.
 
     features   "branch1" (actions), "branch2" (looks, place, neighbours), "both" side by side;
-               controls: "random", a branch that was never trained; "effnet", EfficientNet-Lite0
+               "merge", the first looking at the second by a cross-attention that is trained with
+               the state machine, as in the paper; controls: "random", a branch that was never
+               trained; "effnet", EfficientNet-Lite0
+    words      what a branch learns from: the "captions" of its crops, or as a control "shuffled",
+               the same captions dealt to other crops
+    score      of a box: "dynamics", how badly its features are foreseen; "space", how far they are
+               from those of normal boxes; "union", the larger of both, each divided by the
+               quantile `unit` of its values in training. Never chosen here: "dynamics" came first
+    space      of that distance: "knn", mean over the `neighbours` nearest, or "gaussian"
     predictor  "smm", a Legendre memory for each of `channels` mixtures of the features;
                "smm-paper", equation 3 as printed, one memory of one number; controls: "last", the
                features of frame t, and "linear", the line through t - 1 and t; "velocity", no
-               features at all: a box's score is the mean length of the optical flow in it
+               features at all: a box's score (its dynamics, in a union) is the mean length of the
+               optical flow in it
     lag        frames between the two images that a branch is shown of a window at each moment, so
                that verbs can be *seen*; 0 is the paper, one image
     length     L, the frames that are seen before the one that is predicted
@@ -101,7 +112,12 @@ class LocalPatternsConfig:
     train      of the state machine
     """
 
-    features: Literal["branch1", "branch2", "both", "random", "effnet"] = "both"
+    features: Literal["branch1", "branch2", "both", "merge", "random", "effnet"] = "both"
+    words: Literal["captions", "shuffled"] = "captions"
+    score: Literal["dynamics", "space", "union"] = "dynamics"
+    space: Literal["knn", "gaussian"] = "knn"
+    neighbours: int = 5
+    unit: float = 0.99
     predictor: Literal["smm", "smm-paper", "last", "linear", "velocity"] = "smm"
     lag: int = 6
     length: int = 5
@@ -123,9 +139,17 @@ class LocalPatternsConfig:
             ("features", self.features, FEATURES),
             ("predictor", self.predictor, PREDICTORS),
             ("error", self.error, ("whitened", "mse")),
+            ("words", self.words, ("captions", "shuffled")),
+            ("score", self.score, SCORES),
+            ("space", self.space, SPACES),
         ):
             if value not in known:
                 raise VadError(f"unknown {name} {value!r}", f"Use one of: {', '.join(known)}.")
+        if self.score == "space" and self.predictor == "velocity":
+            raise VadError(
+                "the flow in a box has no features to be far from others",
+                "Use score='union', or another predictor.",
+            )
         if isinstance(self.itam, dict):  # a config that was read back from a checkpoint
             made: dict[str, Any] = self.itam | {"train": TrainConfig(**self.itam["train"])}
             object.__setattr__(self, "itam", ITAMConfig(**made))
@@ -146,7 +170,18 @@ class LocalPatternsConfig:
     @property
     def learns(self) -> bool:
         """Whether the predictor has anything to learn."""
-        return self.predictor in ("smm", "smm-paper")
+        needed = self.score != "space" or self.features == "merge"  # whose merge learns with it
+        return self.predictor in ("smm", "smm-paper") and needed
+
+    @property
+    def sees(self) -> bool:
+        """Whether any features are looked at."""
+        return self.predictor != "velocity" or self.score != "dynamics"
+
+    @property
+    def foresees(self) -> bool:
+        """Whether the score has an error of prediction in it."""
+        return self.predictor != "velocity" and self.score != "space"
 
     @property
     def width(self) -> int:

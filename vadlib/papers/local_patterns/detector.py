@@ -38,7 +38,8 @@ from vadlib.papers.local_patterns.sight import (
     source_of,
     spread,
 )
-from vadlib.papers.local_patterns.words import ITAM
+from vadlib.papers.local_patterns.space import Space, larger, unit
+from vadlib.papers.local_patterns.words import ITAM, Merge
 from vadlib.see import captions, motion, objects
 from vadlib.see.captions import AttributeCaptioner
 
@@ -52,7 +53,7 @@ class LocalPatternsNet(nn.Module):
     def __init__(self, config: LocalPatternsConfig):
         super().__init__()
         self.config = config
-        if config.predictor == "velocity":
+        if not config.sees:
             eyes = []
         elif config.features == "effnet":
             eyes = [Effnet()]
@@ -65,22 +66,32 @@ class LocalPatternsNet(nn.Module):
             self.predict = SMM(*sizes, config.rule, config.residual)
         else:
             self.predict = Linear() if config.predictor == "linear" else Last()
-        size = config.width if config.error == "whitened" and eyes else 0
+        merge = config.features == "merge"
+        self.merge = Merge(config.itam.embed, config.itam.heads) if merge else None
+        size = config.width if config.error == "whitened" and config.foresees else 0
         self.register_buffer("whiten", torch.eye(size))
 
     def forward(self, crops: Tensor) -> Tensor:
         """Tubes (B, L+1, inputs, size, size) in [-1, 1] -> the error of each (B,)."""
         seen = [eye(crops.flatten(0, 1)) for eye in self.extractors]
-        if not seen:
+        if not self.config.foresees:
             return crops.new_zeros(len(crops))
         return self.error(torch.cat(seen, 1).unflatten(0, crops.shape[:2]))
 
+    def merged(self, v: Tensor) -> Tensor:
+        """Features as the predictor reads them: (..., F) of all branches -> (..., N)."""
+        if self.merge is None:
+            return v
+        one, other = v.unflatten(-1, (2, -1, self.config.itam.embed)).flatten(0, -4).unbind(1)
+        return self.merge(one, other).flatten(1).unflatten(0, v.shape[:-1])
+
     def residue(self, v: Tensor) -> Tensor:
-        """What was not foreseen of the last of L+1 moments: (B, L+1, N) -> (B, N)."""
+        """What was not foreseen of the last of L+1 moments: (B, L+1, F) -> (B, N)."""
+        v = self.merged(v)
         return self.predict(v[:, :-1]) - v[:, -1]
 
     def error(self, v: Tensor) -> Tensor:
-        """Mean square of what was not foreseen, whitened where the config says so: (B, L+1, N) ->
+        """Mean square of what was not foreseen, whitened where the config says so: (B, L+1, F) ->
         (B,). The paper defines no score; this is what its "prediction error" says."""
         r = self.residue(v)
         r = r @ self.whiten if len(self.whiten) else r
@@ -123,6 +134,8 @@ class LocalPatterns(Detector):
         self.config = config or LocalPatternsConfig()
         self.device = pick_device(device)
         self.net = self.build(self.config)
+        self.space: Space | None = None  # normal features, where the score asks for them
+        self.units = (1.0, 1.0)  # what is large in training: a distance, and an error's root
         self.floor = 0.0  # the score of a frame without boxes: the lowest in training
         self.boxes_a_frame = 1  # mean in training, for the cost
 
@@ -168,19 +181,40 @@ class LocalPatterns(Detector):
         if self.config.learns:
 
             def loss(net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-                v = batch["v"]
-                return {"total": F.mse_loss(net(v[:, :-1]), v[:, -1])}
+                v = self.net.merged(batch["v"])
+                return {"total": F.mse_loss(self.net.predict(v[:, :-1]), v[:, -1])}
 
             clips: Any = moments  # all that `train` asks of clips
             how, before = self.config.train, history
-            history = train(self.net.predict, clips, loss, how, device=self.device, **options)
+            learner = self.net.predict
+            if self.net.merge is not None:  # trained with it, as in the paper
+                learner = nn.ModuleList([self.net.merge, self.net.predict])
+            history = train(learner, clips, loss, how, device=self.device, **options)
             history.seconds += before.seconds
             history.samples += before.samples
-            round_weights(self.net.predict)
-        if moments is not None and self.config.error == "whitened":
+            round_weights(learner)
+        if moments is not None and len(self.net.whiten):
             self.fit_whitening(moments)
+        if moments is not None and self.config.score != "dynamics":
+            self.fit_space(videos, moments)
         self.calibrate(videos)
         return history
+
+    @torch.no_grad()
+    def fit_space(self, videos: list[Video], moments: Moments) -> None:
+        """Keep what normal boxes look like at their last moment; for a union, what is large."""
+        how, net = self.config, self.net.to(self.device).eval()
+        parts = moments.features.split(512)
+        last = [net.merged(p[:, -1].float().to(self.device)).cpu() for p in parts]
+        self.space = Space(torch.cat(last), how.space, how.neighbours, how.shrink, moments.owner)
+        if how.score != "union":
+            return
+        if how.predictor == "velocity":
+            usual = np.concatenate([self.velocities(v) for v in videos])
+        else:
+            errors = [net.error(p.float().to(self.device)).cpu() for p in parts]
+            usual = torch.cat(errors).sqrt().numpy()
+        self.units = (unit(self.space.held_out().numpy(), how.unit), unit(usual, how.unit))
 
     @torch.no_grad()
     def fit_whitening(self, moments: Moments) -> None:
@@ -195,7 +229,7 @@ class LocalPatterns(Detector):
         total = History()
         if self.config.features == "random":
             round_weights(self.net.extractors)
-        if self.config.features in ("random", "effnet") or self.config.predictor == "velocity":
+        if self.config.features in ("random", "effnet") or not self.config.sees:
             return total
         for eyes, branch in zip(self.net.extractors, BRANCHES[self.config.features], strict=True):
             state, history = self.branch(videos, branch, **options)
@@ -209,6 +243,7 @@ class LocalPatterns(Detector):
         config = self.config.branch
         code = source_of("see.objects", "see.attributes", "see.captions", "see.tokens", *ITAM_CODE)
         how = [code, asdict(config), asdict(self.config.boxes), self.config.crops]
+        how += [self.config.words] if self.config.words != "captions" else []
         data = store.digest([[v.key or store.digest(v.frames), v.size] for v in videos])
         path = store.cache_root() / "itam" / f"branch{branch}-{store.digest(how)}-{data}.pt"
         if path.exists():
@@ -223,8 +258,11 @@ class LocalPatterns(Detector):
         crops, which = self.crops(videos, boxes)
         if folder := options.get("folder"):
             options = options | {"folder": Path(folder) / f"branch{branch}"}
+        said = said[which]
+        if self.config.words == "shuffled":
+            said = np.random.default_rng(config.train.seed).permutation(said)
         net, history = fit_branch(
-            videos, crops, said[which][:, columns], config, device=self.device, **options
+            videos, crops, said[:, columns], config, device=self.device, **options
         )
         eyes = halved(Eyes(net).state_dict())
         if options.get("stop_after") is None:  # a training that was cut short is nobody's
@@ -255,19 +293,21 @@ class LocalPatterns(Detector):
         """
         tubes = [self.tubes(v) for v in videos]
         which, before, parts = spread(sum(map(len, tubes)), self.config.tubes), 0, []
-        for part in tubes:
+        owner = []
+        for number, part in enumerate(tubes):
             rows = which[(which >= before) & (which < before + len(part))] - before
             before += len(part)
             if not len(rows):
                 continue
             chosen = objects.Tubes(part.video, part.frame[rows], part.box[rows], part.length)
             parts.append(self.seen(Sight(chosen)))
+            owner += [number] * len(rows)
         if not parts:
             raise VadError(
                 f"nothing moves in the {len(videos)} training videos",
                 "Give longer videos with people in them, or lower `boxes.min_area`.",
             )
-        return Moments(videos, torch.cat(parts))
+        return Moments(videos, torch.cat(parts), torch.tensor(owner))
 
     def seen(self, sight: Sight) -> Tensor:
         """What all extractors see in tubes: (n, L+1, N) float16, the branches side by side."""
@@ -286,10 +326,35 @@ class LocalPatterns(Detector):
 
     def box_errors(self, video: Video) -> tuple[objects.Tubes, np.ndarray]:
         """The tubes of a video, and the error of each (n,), averaged over the tubes before it."""
-        tubes, velocity = self.tubes(video), self.config.predictor == "velocity"
-        errors = self.velocities(video) if velocity else self.errors(tubes)
+        tubes = self.tubes(video)
+        errors = self.odd(video, tubes)
         things = np.concatenate(objects.track(self.windows(video))[self.config.first :])
         return tubes, average(errors, tubes.frame, things, self.config.smooth)
+
+    def odd(self, video: Video, tubes: objects.Tubes) -> np.ndarray:
+        """The score of each box alone (n,), by the config's `score`."""
+        if self.config.score == "space":
+            return self.distances(tubes)
+        moves = self.config.predictor == "velocity"
+        dynamics = self.velocities(video) if moves else self.errors(tubes)
+        if self.config.score == "dynamics":
+            return dynamics
+        root = dynamics if moves else np.sqrt(dynamics)
+        return larger(self.distances(tubes), root, self.units)
+
+    @torch.no_grad()
+    def distances(self, tubes: objects.Tubes) -> np.ndarray:
+        """How far each box's features are from normal ones at the tube's last moment (n,).
+
+        Raises VadError before `fit`.
+        """
+        if self.space is None:
+            raise VadError("no normal features are known yet", "Call fit first.")
+        if not len(tubes):
+            return np.zeros(0)
+        net, v = self.net.to(self.device).eval(), self.seen(Sight(tubes))[:, -1]
+        parts = [net.merged(part.float().to(self.device)) for part in v.split(512)]
+        return torch.cat([self.space.distance(p).cpu() for p in parts]).double().numpy()
 
     @torch.no_grad()
     def errors(self, tubes: objects.Tubes) -> np.ndarray:
@@ -346,7 +411,9 @@ class LocalPatterns(Detector):
         net = self.net.state_dict()
         if self.config.features == "effnet":
             net = {k: v for k, v in net.items() if not k.startswith("extractors.")}
-        kept = {"floor": self.floor, "boxes_a_frame": self.boxes_a_frame}
+        kept: dict[str, Any] = {"floor": self.floor, "boxes_a_frame": self.boxes_a_frame}
+        if self.space is not None:
+            kept |= {"space": self.space.state(), "units": self.units}
         return {"net": halved(net), "config": asdict(self.config)} | kept
 
     def load_state(self, state: dict) -> None:
@@ -354,3 +421,7 @@ class LocalPatterns(Detector):
         own = self.net.state_dict() if self.config.features == "effnet" else {}
         self.net.load_state_dict(own | state["net"])
         self.floor, self.boxes_a_frame = state["floor"], state["boxes_a_frame"]
+        if "space" in state:
+            how, self.units = self.config, tuple(state["units"])
+            points, owner = state["space"]["points"], state["space"]["owner"]
+            self.space = Space(points, how.space, how.neighbours, how.shrink, owner)

@@ -71,8 +71,9 @@ class Sight:
 class Moments:
     """Features of tubes of many videos, as `train` asks for batches."""
 
-    def __init__(self, videos: Sequence[Video], features: Tensor):
+    def __init__(self, videos: Sequence[Video], features: Tensor, owner: Tensor | None = None):
         self.videos, self.features = list(videos), features  # (n, L+1, N)
+        self.owner = owner  # (n,) int, the video of each
 
     def __len__(self) -> int:
         return len(self.features)
@@ -93,7 +94,7 @@ def spread(count: int, at_most: int) -> np.ndarray:
 
 
 ITAM_CODE = tuple(f"papers.local_patterns.{m}" for m in ("config", "words", "alignment"))
-EFFNET = 64  # pixels a side at which EfficientNet-Lite0 looks at a crop: its last map is 2 x 2
+EFFNET = 64  # pixels a side, at least, at which EfficientNet-Lite0 looks: its last map is 2 x 2
 
 
 class Eyes(nn.Module):
@@ -118,7 +119,8 @@ class Effnet(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         """(B, inputs, size, size) in [-1, 1] -> (B, 1280)."""
-        x = F.interpolate(crops[:, -3:], (EFFNET, EFFNET), mode="bilinear", align_corners=False)
+        side = max(EFFNET, crops.shape[-1])
+        x = F.interpolate(crops[:, -3:], (side, side), mode="bilinear", align_corners=False)
         return self.body.extract_features(x).mean((2, 3))  # type: ignore[operator]
 
 

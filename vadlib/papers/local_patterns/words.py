@@ -144,6 +144,7 @@ class ITAM(nn.Module):
         self.config, self.tokenizer = config, Tokenizer(sentences)
         self.backbone, self.image_attention = Backbone(config), ImageAttention(config)
         self.text_attention = TextAttention(config, len(self.tokenizer), self.tokenizer.length)
+        self.classes = nn.ParameterList()  # a vector a sentence, only where no text is read
         self.log_temperature = nn.Parameter(torch.tensor(math.log(config.temperature)))
 
     @property
