@@ -22,6 +22,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,7 +120,7 @@ def compare(old: dict, given: argparse.Namespace) -> int:
 
     sources, known, shas = stamp._sources(frozenset(["vadlib"]), None), experiments(), {}
     differs: dict[str, set[str]] = {}
-    bad, carried, behind = 0, 0, set()
+    bad, carried, behind, added = 0, 0, set(), set()
     texts = {}
     for source in sources.values():
         for s in source.statements:
@@ -149,7 +150,13 @@ def compare(old: dict, given: argparse.Namespace) -> int:
             bad += 1
             continue
         now = json.loads(json.dumps(exp.config_dict))
-        if now != old["configs"][name] or now != record["config"]:
+        fresh = {k: v for k, v in now.items() if k not in record["config"]}
+        usual = json.loads(json.dumps(asdict(exp.method.config()))) if fresh else {}
+        if fresh and all(usual[k] == v for k, v in fresh.items()):  # as it always was
+            added.add(f"{exp.method.name}: {fresh}")
+            record["config"] = now
+        same = {k: v for k, v in now.items() if k not in fresh} == old["configs"][name]
+        if not same or now != record["config"]:
             print(f"NOT CARRIED {name}: its config differs")
             bad += 1
             continue
@@ -187,6 +194,7 @@ def compare(old: dict, given: argparse.Namespace) -> int:
         carried += 1
     print(f"{carried} records: current by the old rule, config the same, data and labels the same")
     print(f"{len(behind)} definitions are behind them; {len(behind) - len(differs)} say the same")
+    print("".join(f"new in the config, at its default: {text}\n" for text in sorted(added)), end="")
     print("to be read, because they are new or say something else:")
     for where, names in sorted(differs.items()):
         print(f"  {where:60} behind {len(names)}")
