@@ -100,7 +100,8 @@ def fit(
 
     def named(net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Cross-entropy among the classes of each template, in place of equation 1."""
-        image, total = own.image(to_input(batch["crops"], config)), 0.0
+        image = own.image(to_input(batch["crops"], config))
+        total = image.new_zeros(())
         for n, table in enumerate(own.classes):
             logits = similarity(image, table, config.pool) / own.temperature
             total = total + F.cross_entropy(logits, batch["groups"][:, n])

@@ -49,7 +49,7 @@ METHODS = [METHOD]
 EFFNET, SPEED = "ImageNet's features in ITAM's place", "no features: the flow in a box"
 SPACE: dict[str, Any] = {"score": "space"}
 LARGE = ITAMConfig(**(SMALL_BRANCH | {"size": 96}))
-CLASSES = ITAMConfig(**SMALL_BRANCH, targets="classes")
+CLASSES = ITAMConfig(**(SMALL_BRANCH | {"targets": "classes"}))
 
 
 def _kinds(suffix: str, note: str, **config: Any) -> list[Experiment]:
