@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from vadlib.errors import VadError
+
+# Threads that wait for each other by spinning are 5 to 20 times slower than one thread where other
+# work runs beside them. It must be said before PyTorch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def main(argv: list[str] | None = None) -> int:

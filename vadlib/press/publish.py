@@ -31,6 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     # Nothing of the user's own set-up reaches a chapter, nor do warnings about it the terminal.
     os.environ |= {"JUPYTER_PLATFORM_DIRS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     root = Path(options.root).resolve()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see vadlib.__main__
     os.environ["IPYTHONDIR"] = str(root / "_build" / "ipython")
     try:
         return publish(root, options)

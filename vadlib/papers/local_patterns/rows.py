@@ -48,8 +48,8 @@ METHOD = Method(
 METHODS = [METHOD]
 EFFNET, SPEED = "ImageNet's features in ITAM's place", "no features: the flow in a box"
 SPACE: dict[str, Any] = {"score": "space"}
-LARGE = ITAMConfig(**(SMALL_BRANCH | {"size": 96}))
-CLASSES = ITAMConfig(**(SMALL_BRANCH | {"targets": "classes"}))
+LARGE = replace(ITAMConfig(**SMALL_BRANCH), size=96)
+CLASSES = replace(ITAMConfig(**SMALL_BRANCH), targets="classes")
 
 
 def _kinds(suffix: str, note: str, **config: Any) -> list[Experiment]:
