@@ -15,11 +15,13 @@ NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 CHAPTERS = [path for path in NOTEBOOKS if path.name[0].isdigit()]
 FIRST = ["title", "setup", "parameters-note", "parameters"]
 DRAWS = re.compile(
-    r"\bplot\.(score_strip|heat_over_frame|flow_wheel|flow_arrows|roc|sheet)\("
+    r"\bplot\.(diagram|score_strip|heat_over_frame|flow_wheel|flow_arrows|roc|sheet)\("
     r"|\bplt\.(subplots|figure|plot|imshow|bar|hist)\("
 )
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+METHODS = [path for path in CHAPTERS if path.name >= "07"]
+each_method = pytest.mark.parametrize("path", METHODS, ids=lambda p: p.stem)
 
 
 def cells(path, kind=None):
@@ -117,6 +119,25 @@ def test_every_exercise_has_a_statement_a_check_and_a_folded_solution(path):
 @each_chapter
 def test_claims_are_checked(path):
     assert sum("book.check(" in cell["text"] for cell in cells(path, "code")) >= 3
+
+
+@each_method
+def test_chapters_of_methods_have_one_form(path):
+    """Goals, a drawing of the network, what to take along with every claim, and where to go on."""
+    found = {cell["id"]: cell for cell in cells(path)}
+    order = list(found)
+    missing = [name for name in ("goals", "drawing", "take-along", "next") if name not in found]
+    assert not missing, f"cells that every method's chapter has: {', '.join(missing)}"
+    assert "After this chapter you can" in found["goals"]["text"]
+    assert 3 <= len(re.findall(r"^- ", found["goals"]["text"], re.MULTILINE)) <= 5
+    assert "plot.diagram(" in found["drawing"]["text"]
+    assert found["take-along"]["text"].startswith("## What to take along")
+    claims = next((k for k, c in found.items() if "book.claims_table(" in c["text"]), "")
+    assert claims, "no book.claims_table: a verdict for each claim"
+    tried = next(k for k, c in found.items() if "{admonition} Exercise" in c["text"])
+    places = [order.index(name) for name in ("goals", "drawing", "take-along", claims, tried)]
+    assert places == sorted(places), "goals, drawing, take-along, its table, exercises: in order"
+    assert order[-1] == "next", "the last cell leads to the next chapter"
 
 
 @each_notebook

@@ -10,7 +10,7 @@ from vadlib.errors import VadError
 from vadlib.press import house
 
 TEMPLATE = Path("vadlib", "press", "template")
-PACKAGE = ("__init__", "config", "network", "detector", "rows")
+PACKAGE = ("__init__", "config", "network", "detector", "rows", "claims")
 SECTION = """
 ### `{0}`
 
