@@ -242,6 +242,9 @@ def test_arrows_of_a_diagram_run_from_rim_to_rim():
     assert arrow.get_window_extent().x1 <= wide.x0 + 1
     phone = 390 / ax.figure.get_size_inches()[0]  # pixels of an inch where the page is 390 wide
     assert all(t.get_fontsize() / 72 * phone >= 9 for t in ax.texts if t.get_text())
+    rims = [words[w].get_bbox_patch().get_window_extent() for w in ("in", "a very wide box")]
+    label = words["MLP"].get_window_extent()
+    assert label.y0 > max(r.y1 for r in rims) or rims[0].x1 < label.x0 < label.x1 < rims[1].x0
     for bad in ([("a", "z")], [("z", "a")]):
         with pytest.raises(VadError, match="no node 'z'"):
             plot.diagram(nodes, bad)
