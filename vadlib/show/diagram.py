@@ -42,7 +42,8 @@ def diagram(
             raise VadError(
                 f"diagram: there is no {what} {unknown[0]!r}", f"Use one of: {', '.join(known)}."
             )
-    ax = plt.figure(figsize=(width, height), layout="none").add_axes((0, 0, 1, 1))
+    figure = plt.figure(figsize=(width, height), layout="none")
+    ax = figure.add_axes((0, 0, 1, 1))
     ax.set_axis_off()
     xs, ys = ([n[i] for n in nodes.values()] for i in (0, 1))
     ax.set(xlim=(min(xs) - 0.5, max(xs) + 0.5), ylim=(min(ys) - 0.5, max(ys) + 0.5))
@@ -52,7 +53,7 @@ def diagram(
         box["fc"] = FILLS[kinds[name]]
         written = ax.text(x, y, text, ha="center", va="center", fontsize=POINTS, bbox=box, zorder=3)
         boxes[name] = written.get_bbox_patch()
-    ax.figure.draw_without_rendering()  # only now has a box its size
+    figure.draw_without_rendering()  # only now has a box its size
     for start, end, *label in edges:
         arrow = {"arrowstyle": "-|>", "color": "0.25", "lw": 1.1, "shrinkA": 1, "shrinkB": 2}
         arrow |= {"patchA": boxes[start], "patchB": boxes[end]}  # from rim to rim, however wide
