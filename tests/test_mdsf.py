@@ -512,7 +512,7 @@ def test_gate_loss_by_hand_and_both_kinds_weigh_alike():
     target = np.zeros_like(hot, bool)
     target[0, 1:3, 2:4] = target[1, 2, 4] = True
     expected = -0.5 * (np.log(p[target]).mean() + np.log(1 - p[~target]).mean())
-    assert np.isclose(float(gate_loss(fusion, d, mask)["total"]), expected, rtol=1e-5)
+    assert np.isclose(gate_loss(fusion, d, mask)["total"].item(), expected, rtol=1e-5)
 
 
 def test_gates_learn_to_find_what_they_are_shown():
