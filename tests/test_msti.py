@@ -10,14 +10,20 @@ from conftest import odd_squares
 
 from vadlib.detector import Scores
 from vadlib.errors import VadError
+from vadlib.lab import compare
 from vadlib.lab.experiment import TrainConfig
+from vadlib.lab.records import Truth
+from vadlib.measure import frame_auc, score
+from vadlib.measure.intervals import Interval
 from vadlib.measure.score import regularity_to_score
-from vadlib.papers import detector
+from vadlib.papers import detector, experiments
 from vadlib.papers.layers.inputs import to_input
 from vadlib.papers.layers.memory import PrototypeMemory
+from vadlib.papers.msti import detector as msti_detector
+from vadlib.papers.msti import evidence
 from vadlib.papers.msti.config import MSTIConfig
 from vadlib.papers.msti.detector import MSTI, distance, regularity, share_used
-from vadlib.papers.msti.network import ASTFM, ChannelAttention, MSTINet, Output, losses
+from vadlib.papers.msti.network import ASTFM, ChannelAttention, MSTINet, Output, conv, losses
 from vadlib.see import motion
 
 SMALL = MSTIConfig(
@@ -192,6 +198,24 @@ def test_equations_6_to_9_by_hand():
     assert terms["total"].item() == pytest.approx(total.item())
 
 
+def test_every_weight_of_the_loss_is_the_configs():
+    items = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    weights, y = torch.tensor([[0.25, 0.75]]), torch.tensor([[2.0, 0.0]])
+    out, target = hand_output(weights, y, items), torch.full((1, 1, 2, 2), 2.0)
+    own = {"lambda_i": 0.5, "lambda_s": 7.0, "lambda_c": 11.0, "delta": 0.03}
+    terms = losses(out, target, replace(SMALL, **own))
+    entropy = -0.25 * np.log(0.25) - 0.75 * np.log(0.75)
+    compact = 0.25 / np.hypot(0.25, 0.75) - 0.03
+    assert terms["com"].item() == pytest.approx(compact)
+    assert terms["total"].item() == pytest.approx(0.5 * 4 + 7 * entropy + 11 * compact)
+    opposite = losses(hand_output(weights, -y, items), target, replace(SMALL, delta=0.03))
+    assert opposite["com"].item() == pytest.approx(compact)  # the absolute value of the cosine
+    strict = losses(out, target, replace(SMALL, delta=0.9))
+    assert strict["com"].item() == 0
+    mnad = losses(out, target, replace(SMALL, memory_loss="mnad", margin=2.5))
+    assert mnad["sep"].item() == pytest.approx(0 - np.sqrt(2) + 2.5, abs=1e-5)
+
+
 def test_the_losses_of_mnad_by_hand():
     items = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     y = torch.tensor([[3.0, 4.0]])  # (0.6, 0.8): nearest is the second
@@ -262,6 +286,89 @@ def test_parameters_by_arithmetic():
         total += conv_count(a, b) + block(2 * b, b)
     total += conv_count(64, 3)
     assert sum(p.numel() for p in MSTINet(MSTIConfig()).parameters()) == total
+
+
+def described(e, x, m, config):
+    """Both streams as the text has them: fuse between two convolutions, then halve."""
+    levels = []
+    for i in range(3):
+        x = e.before[i](x)
+        if config.motion:
+            m = e.motion[i](m)
+            if config.fusion == "astfm":
+                x = x * e.fuse[i].weigh(torch.cat([x, e.fuse[i].channel(m)], 1))
+            if config.fusion == "concat":
+                x = e.fuse[i].mix(torch.cat([x, m], 1))
+            m = F.max_pool2d(m, 2, ceil_mode=True)
+        levels.append(e.after[i](x))
+        x = F.max_pool2d(levels[-1], 2, ceil_mode=True)
+    meets = config.motion and config.fusion == "none"
+    return e.latent(torch.cat([x, m], 1) if meets else x), levels
+
+
+STREAMS = [{}, {"fusion": "concat"}, {"fusion": "none"}, {"motion": False}]
+
+
+@pytest.mark.parametrize("switches", STREAMS, ids=str)
+def test_the_encoder_is_as_described(switches):
+    config, (frames, flow) = replace(SMALL, **switches), clip(size=(23, 37))
+    torch.manual_seed(0)
+    encoder = MSTINet(config).eval().encoder
+    x, m = frames.flatten(1, 2), 100 * (flow - 0.5).flatten(1, 2)  # large enough for a clip to show
+    with torch.no_grad():
+        (y, levels), (y2, levels2) = encoder(x, m), described(encoder, x, m, config)
+    assert torch.allclose(y, y2, atol=1e-5)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(levels, levels2, strict=True))
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_the_decoder_draws_from_each_level_unless_skips_are_off(skip):
+    torch.manual_seed(0)
+    decoder = MSTINet(replace(SMALL, skip=skip)).eval().decoder
+    z, levels = (
+        torch.randn(1, 32, 3, 4),
+        [torch.randn(1, 2 << i, 24 >> i, 32 >> i) for i in (0, 1, 2)],
+    )
+    with torch.no_grad():
+        out, x = decoder(z, levels), decoder.first(z)
+        for up, mix, level in zip(decoder.up, decoder.mix, levels[::-1], strict=True):
+            x = up(x, output_size=level.shape[2:])
+            x = mix(torch.cat([x, level], 1) if skip else x)
+        assert torch.allclose(out, decoder.out(x), atol=1e-6)
+        assert not torch.allclose(out, decoder(0 * z, levels))
+        for i in range(3):
+            less = [0 * level if i == j else level for j, level in enumerate(levels)]
+            assert torch.equal(out, decoder(z, less)) != skip
+
+
+@pytest.mark.parametrize("read", ["concat", "replace"])
+def test_the_decoder_gets_what_was_read(read):
+    config, (frames, flow) = replace(SMALL, read=read, items=7, update="paper"), clip()
+    torch.manual_seed(0)
+    net = MSTINet(config).eval()
+    assert net.memory.items.shape == (7, 16) and net.memory.rule == "paper"
+    with torch.no_grad():
+        out = net(frames, flow)
+        y, levels = net.encoder(frames.flatten(1, 2), flow.flatten(1, 2))
+        unit = F.normalize(y, dim=1)
+        weights = torch.einsum("bchw,nc->bnhw", unit, net.memory.items).softmax(1)
+        y_hat = torch.einsum("bnhw,nc->bchw", weights, net.memory.items)
+        z = torch.cat([unit, y_hat], 1) if read == "concat" else y_hat
+        assert torch.allclose(out.frame, net.decoder(z, levels), atol=1e-5)
+        if read == "concat":  # both halves can act
+            for half in (slice(0, 16), slice(16, 32)):
+                less = z.clone()
+                less[:, half] = 0
+                assert not torch.equal(net.decoder(z, levels), net.decoder(less, levels))
+
+
+def test_small_parts_of_the_network():
+    assert conv(3, 4)(torch.randn(2, 3, 5, 5)).min() == 0  # a ReLU at the end
+    hidden = [ChannelAttention(c).gate[0].out_channels for c in (8, 128)]
+    assert hidden == [4, 8]  # a sixteenth, but never fewer than four
+    config = replace(SMALL, train=replace(SMALL.train, seed=3))
+    one, same, other = (MSTI.build(c).decoder.out.weight for c in (config, config, SMALL))
+    assert torch.equal(one, same) and not torch.equal(one, other)
 
 
 @pytest.mark.parametrize("size", [(24, 32), (23, 37), (16, 17)])
@@ -396,8 +503,72 @@ def test_the_score_is_equation_10_in_units_of_training(videos, trained):
 def test_usual_is_measured_on_training_videos(videos, trained):
     model = trained[0]
     parts = [model.measure(v, 10) for v in videos]
-    values = np.concatenate([p["psnr"] for p in parts])
-    assert model.scale["psnr"] == (pytest.approx(values.mean()), pytest.approx(values.std()))
+    assert set(model.scale) == {"psnr", "distance"}
+    for name, found in model.scale.items():
+        values = np.concatenate([p[name] for p in parts])
+        assert found == (pytest.approx(values.mean()), pytest.approx(values.std())), name
+    bare = MSTI(replace(SMALL, memory=False), "cpu")
+    bare.calibrate(videos)
+    assert bare.scale["distance"] == (0.0, 1.0)  # nothing varies: no division by zero
+
+
+def test_what_is_measured_by_hand(videos, trained):
+    model, video = trained[0], videos[1]
+    parts = list(model.net.train() and model.predict(video, step=3))
+    assert not model.net.training  # batch statistics would make a score depend on its neighbours
+    index = np.concatenate([p.index for p in parts])
+    assert index.tolist() == [4, 7, 10, 13] == model.score(video, step=3).index.tolist()
+    frames = torch.as_tensor(np.asarray(video.frames)[index]).float() / 127.5 - 1
+    frames = frames.reshape(4, 24, 32, -1).permute(0, 3, 1, 2)
+    predicted = torch.cat([p.frame for p in parts])
+    expected = (predicted - frames).square().mean(1)
+    m = model.measure(video, step=3)
+    assert np.allclose(m["error"], expected, atol=1e-5)
+    assert np.allclose(m["distance"], torch.cat([p.distance for p in parts]).mean((1, 2)))
+    s = model.score(video)
+    assert np.array_equal(s.terms["memory"], model.measure(video)["distance"])
+
+
+def test_a_score_follows_its_config(videos, trained):
+    model, video = trained[0], videos[1]
+    own = MSTI(replace(SMALL, tau=0.2, patch=(4, 12)), "cpu")
+    own.load_state(model.state())
+    m, s = own.measure(video), own.score(video)
+    patches = score.pscd(torch.from_numpy(m["error"]), (4, 12))
+    assert np.allclose(s.heatmap, patches)
+    assert np.allclose(s.terms["patch"], patches.amax((1, 2)))
+    (p0, p1), (d0, d1) = own.scale["psnr"], own.scale["distance"]
+    z = (m["psnr"] - p0) / p1, (m["distance"] - d0) / d1
+    assert np.allclose(s.frame, -(0.2 * z[0] + 0.8 * (1 - z[1])))
+    f = [(m[k] - m[k].min()) / np.ptp(m[k]) for k in ("psnr", "distance")]
+    assert np.allclose(s.terms["paper"], -(0.2 * f[0] + 0.8 * (1 - f[1])))
+
+
+def test_fit_shows_the_loss_four_frames_and_the_fifth(videos, monkeypatch):
+    seen = {}
+
+    def train(net, clips, loss, config, device, **options):
+        batch = clips[np.arange(3)]
+        seen.update(loss=loss(net.eval(), batch), batch=batch, net=net, config=config)
+        seen.update(options, clips=len(clips))
+
+    monkeypatch.setattr(msti_detector, "train", train)
+    asked = []
+    monkeypatch.setattr(motion, "flow", lambda v, kind: asked.append(kind) or np.zeros(
+        (len(v) - 1, *v.size, 2), np.float16))  # fmt: skip
+    config = replace(SMALL, in_channels=1, flow="raft", train=replace(SMALL.train, epochs=9))
+    model = MSTI(config, "cpu")
+    model.fit(videos, stop_after=2)
+    assert seen["clips"] == 20 and seen["config"].epochs == 9 and seen["stop_after"] == 2
+    assert set(asked) == {"raft"}
+    frames = to_input(seen["batch"]["frames"], 1)
+    assert frames.shape[1:3] == (5, 1)
+    with torch.no_grad():
+        out = seen["net"](frames[:, :4], seen["batch"]["flow"])
+        expected = losses(out, frames[:, 4], config)
+    assert seen["loss"]["total"].item() == pytest.approx(expected["total"].item())
+    assert model.scale["psnr"] != (0.0, 1.0)  # and then finds out what is usual
+    assert next(iter(model.predict(videos[0]))).frame.shape[1] == 1
 
 
 def test_the_worst_patch_by_brute_force(videos, trained):
@@ -417,8 +588,7 @@ def test_without_memory_the_score_is_the_psnr(videos):
     model = MSTI(replace(SMALL, memory=False), "cpu")
     scores = model.score(videos[0])
     assert "memory" not in scores.terms and not scores.facts
-    order = np.argsort(scores.frame)
-    assert np.array_equal(order, np.argsort(scores.terms["psnr"]))
+    assert np.allclose(scores.frame, scores.terms["psnr"])  # in units that nobody has measured
 
 
 def test_no_state_is_carried_from_one_test_video_to_the_next_unless_asked_for(videos, trained):
@@ -485,3 +655,124 @@ def test_input_is_scaled_and_grey_is_repeated():
     frames = torch.tensor([0, 255], dtype=torch.uint8).view(1, 1, 1, 1, 2)
     x = to_input(frames, 3)
     assert x.shape == (1, 1, 3, 1, 2) and x[0, 0, 2, 0].tolist() == [-1, 1]
+
+
+# ----------------------------------------------------------------------------- rows and evidence
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_each_rung_of_the_ladders_is_a_row_with_its_own_switches(bare):
+    rows = experiments()
+    configs = {r: rows[evidence.record(r, bare=bare)].config for r in evidence.RUNGS}
+    switches = {
+        "A": {"motion": False},
+        "B": {"fusion": "none"},
+        "C": {"fusion": "concat"},
+        "D": {"memory": False},
+        "E": {},
+    }
+    around = {"skip": False, "read": "replace"} if bare else {}
+    for rung, config in configs.items():
+        made = MSTIConfig(**{k: v for k, v in config.items() if k in MSTIConfig.__annotations__})
+        off = replace(MSTIConfig(), **switches[rung], **around)
+        assert all(
+            getattr(made, k) == getattr(off, k)
+            for k in ("motion", "fusion", "memory", "skip", "read", "update", "memory_loss")
+        ), rung
+    assert evidence.record("B", "plaza-joint", True) == "msti-bare-apart-plaza-joint-standard"
+
+
+def scored(frame, psnr, paper, labels, name="v", kind="joint", first=0):
+    parts = {"psnr": -np.array(psnr, float), "paper": np.array(paper, float)}
+    s = Scores(name, np.array(frame, float), np.arange(first, first + len(frame)), terms=parts)
+    truth = {"kind": np.array([kind] * (first + len(frame)))}
+    return s, Truth(name, np.array([0] * first + labels, np.uint8), truth)
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    """Two records of one seed, two videos each; frames that speak for frames 2, 3, ..."""
+    tested = {
+        "one": [
+            scored([0, 2, 1], [30, 20, 26], [1, 6, 3], [0, 1, 0], "v", "joint", 2),
+            scored([5, 3, 9, 4], [31, 29, 11, 10], [2, 7, 5, 6], [0, 0, 1, 1], "w", "shape", 2),
+        ],
+        "two": [
+            scored([1, 0, 2], [40, 41, 42], [0, 1, 2], [0, 1, 0], "v", "joint", 2),
+            scored([1, 2, 3, 4], [25, 15, 25, 15], [1, 1, 2, 2], [0, 0, 1, 1], "w", "shape", 2),
+        ],
+    }
+    monkeypatch.setattr(compare, "seeds_of", lambda name: [0] if name in tested else [])
+    monkeypatch.setattr(compare, "_kept", lambda name, *_: tested[name])
+    return tested
+
+
+def auc_of(pairs, values):
+    return frame_auc(values, [t.labels[s.index] for s, t in pairs])
+
+
+def test_how_far_abnormal_frames_stand_out(kept):
+    every = compare.compared(evidence.standout(), "one", 0.0).value
+    assert every == pytest.approx((30 + 26 + 31 + 29) / 4 - (20 + 11 + 10) / 3)
+    found = evidence.Measured("standout", "one", "two", "joint").interval()
+    assert found.value == pytest.approx((28 - 20) - (21 - 21))
+    assert evidence.Measured("standout", "none").interval() is None
+
+
+def test_a_step_measures_what_it_is_asked_for(kept, monkeypatch):
+    one, two = kept["one"], kept["two"]
+    monkeypatch.setattr(evidence, "record", lambda rung, data, bare: {"E": "one", "B": "two"}[rung])
+    step = lambda *how, **kw: evidence.step("E", "B", *how, **kw).interval().value  # noqa: E731
+    raw = [auc_of(p, [s.frame for s, _ in p]) for p in (one, two)]
+    paper = [auc_of(p, [s.terms["paper"] for s, _ in p]) for p in (one, two)]
+    psnr = [auc_of(p, [s.terms["psnr"] for s, _ in p]) for p in (one, two)]
+    f = lambda x: (x - x.min()) / np.ptp(x)  # noqa: E731
+    own = [auc_of(p, [f(s.terms["psnr"]) for s, _ in p]) for p in (one, two)]
+    joint = [auc_of(p[:1], [p[0][0].frame]) for p in (one, two)]
+    for found, (a, b) in [
+        (step(), raw),
+        (step("paper's protocol"), paper),
+        (step("raw PSNR"), psnr),
+        (step("min-max PSNR"), own),
+        (step(kind="joint"), joint),
+    ]:
+        assert found == pytest.approx(a - b)
+    differences = [round(a - b, 9) for a, b in (raw, paper, psnr, own, joint)]
+    assert len(set(differences)) == 5, differences
+    assert evidence.at("one").value == pytest.approx(raw[0])
+    assert evidence.AboveChance("one", "paper").interval().value == pytest.approx(paper[0] - 0.5)
+
+
+def test_an_untrained_rule_is_compared_on_the_same_frames(kept, monkeypatch):
+    """A rule that also speaks for frames 0 and 1, where it errs, in other units in each video."""
+    rule = [
+        Scores("w", np.array([90.0, -90, 50, 40, 70, 60]), np.arange(6)),
+        Scores("v", np.array([9.0, -9, 0, 1, 2]), np.arange(5)),
+    ]
+    monkeypatch.setattr(evidence, "read_scores", lambda name, seed: rule)
+    one = kept["one"]
+    f = lambda x: (x - x.min()) / np.ptp(x)  # noqa: E731
+    theirs = auc_of(one, [f(rule[1].frame[2:]), f(rule[0].frame[2:])])
+    ours = auc_of(one, [s.terms["paper"] for s, _ in one])
+    found = evidence.OverUntrained("one", "rule").interval()
+    assert found.value == pytest.approx(ours - theirs)
+
+    def nothing(name, seed):
+        raise VadError("no scores", "Run it.")
+
+    monkeypatch.setattr(evidence, "read_scores", nothing)
+    assert evidence.OverUntrained("one", "rule").interval() is None
+
+
+def test_words_follow_intervals():
+    at = lambda low, high: Interval((low + high) / 2, low, high, np.zeros(1))  # noqa: E731
+    up, down, open_ = at(0.01, 0.03), at(-0.03, -0.01), at(-0.01, 0.03)
+    assert [evidence.told(g) for g in (up, down, open_, None)] == [
+        "ahead", "behind", "not told apart", "not run",
+    ]  # fmt: skip
+    assert evidence.sides({"x": up, "y": down, "z": up}) == "ahead in x and z, behind in y"
+    assert evidence.listed("abc") == "a, b and c" and evidence.listed([]) == "none"
+    said = [evidence.effect(dict(enumerate(g))) for g in ((up, open_), (open_, down), (open_,))]
+    assert said[:2] == ["helps in some measure", "harms in some measure"] and "luck" in said[2]
+    assert evidence.effect({"x": up, "y": down}) == "helps in some measures and harms in others"
+    assert evidence.effect({"x": up, "y": None}) == "has not been run yet"
