@@ -157,8 +157,8 @@ class OverUntrained:
             for s, t in videos:
                 rule = scores[t.name]
                 keep = np.isin(rule.index, s.index)
-                cut = replace(rule, frame=rule.frame[keep], index=rule.index[keep], heatmap=None)
-                same.append((replace(cut, terms={}, facts={}), t))
+                own = {"frame": rule.frame[keep], "index": rule.index[keep]}
+                same.append((replace(rule, **own, heatmap=None, terms={}, facts={}), t))
             ours = term_auc("paper")(videos)
             theirs = term_auc("score", "per-video min-max")(same)
             return lambda w: ours(w) - theirs(w)
