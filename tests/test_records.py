@@ -136,3 +136,10 @@ def test_every_kept_record_says_what_its_scores_give(path):
     """Nothing is trained: each number is measured again from the scores and labels kept with it."""
     record = records.read_record(path)
     assert verify.disagreements(record, papers.experiment(record["name"])) == []
+
+
+def test_records_say_what_was_chosen_on_test_data():
+    for record in records.read_records():
+        chosen = papers.experiment(record["name"]).chosen
+        said = {settings["chosen on test"] for settings in record["protocols"].values()}
+        assert said == {chosen}, record["name"]

@@ -133,6 +133,8 @@ def compare(old: dict, given: argparse.Namespace) -> int:
         if "runs" not in record:
             continue
         name, exp = record["name"], known.get(record["name"])
+        for protocol in record["protocols"].values():
+            protocol["chosen on test"] = exp.chosen if exp else "unknown"
         if given.stale:
             for run in record["runs"]:
                 bring(data, name, run)
@@ -188,8 +190,6 @@ def compare(old: dict, given: argparse.Namespace) -> int:
                 files = {what: file_sha(file) for what, file in left.items() if file.exists()}
                 run["files"] = files | run.get("files", {})
             record["confirmed"] = []
-            for protocol in record["protocols"].values():
-                protocol["chosen on test"] = exp.chosen
             write_record(record)
         carried += 1
     print(f"{carried} records: current by the old rule, config the same, data and labels the same")
