@@ -216,6 +216,14 @@ def test_the_command_line_is_the_function():
     assert done.returncode == 2 and "unknown parameter FOO" in done.stderr
 
 
+def test_time_left_says_what_was_never_timed():
+    expected = {"a": 30.0, "b": 12.0}
+    assert publish.time_left([], expected) == ""
+    assert publish.time_left(["a", "b"], expected) == ", at most 42 s left"
+    both = publish.time_left(["a", "c", "d"], expected)
+    assert both == ", at most 30 s left and 2 chapters never timed"
+
+
 def test_unknown_parameters_are_compared_with_the_cell(book):
     path = book / "book" / "01_tiny.ipynb"
     with pytest.raises(VadError, match="no parameter SPEED"):

@@ -126,7 +126,6 @@ def execute_all(
     expected = last_seconds(root, folder, parameters["PROFILE"])
     for number, (name, path) in enumerate(chapters.items(), 1):
         head = f"[{number}/{len(chapters)}] {name:<14}"
-        left = sum(expected.get(n, 0) for n in list(chapters)[number:])
         line = Line(head, expected.get(name))
         try:
             seen = book if reports(name) else around
@@ -141,10 +140,18 @@ def execute_all(
         if done.cached:
             line.end(f"unchanged, not run again ({cells} cells, {clock(done.seconds)} last time)")
         else:
-            rest = f", at most {clock(left)} left" if left else ""
             cost = f"{clock(done.seconds)}, {cells} cells, peak {done.peak_mb:.0f} MB"
-            line.end(f"done in {cost}{rest}")
+            line.end(f"done in {cost}{time_left(list(chapters)[number:], expected)}")
     return failed
+
+
+def time_left(names: list[str], expected: dict[str, float]) -> str:
+    """What the chapters still to come cost, of those that have been timed; empty after the last."""
+    if not names:
+        return ""
+    untimed = sum(name not in expected for name in names)
+    known = f", at most {clock(sum(expected.get(name, 0) for name in names))} left"
+    return known + (f" and {untimed} chapters never timed" if untimed else "")
 
 
 class Line:
