@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,7 @@ def save_checkpoint(
 ) -> None:
     """Keep a trained detector: its state, who made it from what, and how training went."""
     content = {"state": model.state(), "experiment": name, "stamp": stamp}
-    summary = {"seconds": h.seconds, "samples": h.samples, "steps": h.steps, "terms": h.terms}
-    training.write(path, {**content, "data_sha": data_sha, "history": summary})
+    training.write(path, {**content, "data_sha": data_sha, "history": asdict(h)})
 
 
 def load_checkpoint(path: Path, model: Detector) -> dict[str, Any]:
