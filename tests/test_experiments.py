@@ -98,6 +98,23 @@ def test_a_curve_is_one_training_tested_on_the_way_and_a_kill_costs_no_point(hom
     assert records.read_records()[0]["runs"][0]["curve"] == json.loads(json.dumps(points))
 
 
+def test_a_checkpoint_in_half_precision_is_half_as_large_and_scores_nearly_the_same(home):
+    exp = papers.experiment(NAME)
+    model = exp.detector(0, "cpu")
+    video = exp.load("test")[0]
+    whole, half = home / "whole.pt", home / "half.pt"
+    for path, small in ((whole, False), (half, True)):
+        checkpoints.save_checkpoint(path, model, exp.name, "", "", History(), half=small)
+    assert half.stat().st_size < 0.75 * whole.stat().st_size  # names and sizes are not halved
+    other = exp.detector(1, "cpu")
+    checkpoints.load_checkpoint(half, other)
+    assert {p.dtype for p in other.net.parameters()} == {torch.float32}
+    rounded = {k: v.half() for k, v in model.net.state_dict().items() if v.is_floating_point()}
+    for name, tensor in rounded.items():
+        assert torch.equal(other.net.state_dict()[name], tensor.float()), name
+    np.testing.assert_allclose(other.score(video).frame, model.score(video).frame, rtol=0.02)
+
+
 def test_seeds_are_added_to_a_record_of_the_same_code_only(home, monkeypatch):
     run.reproduce(papers.experiment("random-plaza-standard"), [0], "cpu", quiet)
     assert run.reproduce(papers.experiment("random-plaza-standard"), [1], "cpu", quiet)[

@@ -196,7 +196,8 @@ def run_seed(exp: Experiment, seed: int, device: str = "auto", say: Any = print)
     left = {"scores": write_scores(exp.name, seed, done.scores), "labels": write_truth(done.test)}
     if exp.trained:
         left["checkpoint"] = checkpoint_path(exp, seed)
-        save_checkpoint(left["checkpoint"], done.model, exp.name, made_by, sha, done.history)
+        half = exp.profile in ("long", "full")  # wide networks: too large to keep whole
+        save_checkpoint(left["checkpoint"], done.model, exp.name, made_by, sha, done.history, half)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "seed": seed,
