@@ -96,7 +96,7 @@ class Experiment:
     seeds      each trains and tests once; the row is their mean
     config     fields of the method's config that differ from its profile
     note       what the row is for
-    committed  its checkpoints are part of the repository: chapters load them
+    committed  seeds whose checkpoints are part of the repository: chapters load them
     chosen     what was chosen or changed after results on test videos had been seen; records say it
     curve      shares of the training, below 1, after which it is tested too
     """
@@ -108,7 +108,7 @@ class Experiment:
     seeds: tuple[int, ...] = (0, 1, 2)
     config: dict[str, Any] = field(default_factory=dict)
     note: str = ""
-    committed: bool = False
+    committed: tuple[int, ...] = ()
     chosen: str = "nothing"
     curve: tuple[float, ...] = ()
 
@@ -189,7 +189,7 @@ def everywhere(
             profile=profile,
             config=config,
             note=note,
-            committed=committed and (data, profile) == ("ped2", "standard"),
+            committed=(0, 1, 2) if committed and (data, profile) == ("ped2", "standard") else (),
             curve=CURVE if profile == "long" else (),
         )
         for data, profile in places
