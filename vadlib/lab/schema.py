@@ -55,6 +55,18 @@ class Result(Strict):
         return self
 
 
+class Point(Strict):
+    """One point of a curve: a share of the training, what it took, and what was measured then."""
+
+    share: Annotated[float, Field(gt=0, le=1)]
+    samples: Annotated[int, Field(ge=0)]
+    flops: Seconds
+    cpu_s: Seconds
+    seen: dict[str, Finite]
+    held_out: dict[str, Finite]
+    rows: Annotated[list[Row], Field(min_length=1)]
+
+
 class Run(Strict):
     """One seed: what made it, what came out, and the hashes of the files that it left."""
 
@@ -68,6 +80,7 @@ class Run(Strict):
     peak_mb: Annotated[int, Field(ge=0)]
     cost: dict[str, Any]
     files: dict[str, Text] = {}
+    curve: list[Point] = []
 
 
 class Confirmation(Strict):
