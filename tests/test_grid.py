@@ -87,6 +87,7 @@ def test_two_seeds_of_a_row_that_end_at_once_are_both_in_its_record(home, monkey
         return done
 
     monkeypatch.setattr(run, "run_seed", together)
+    assert exp.stamp  # found before there are threads, which stand for processes here
     both = [threading.Thread(target=run.reproduce, args=(exp, [s], "cpu", quiet)) for s in (0, 1)]
     [t.start() for t in both]
     [t.join() for t in both]
@@ -108,6 +109,7 @@ def test_one_row_and_seed_is_never_run_twice_at_once(home, monkeypatch):
 
     monkeypatch.setattr(run, "run_seed", watched)
     said = []
+    assert exp.stamp
     ask = (exp, [0], "cpu", said.append)
     both = [threading.Thread(target=run.reproduce, args=ask) for _ in range(2)]
     [t.start() for t in both]
@@ -370,7 +372,7 @@ def test_workers_come_as_jobs(home):
     pytest.importorskip("submitit")
     jobs = {"count": 1, "folder": home / "jobs", "cluster": "local", "timeout_min": 2}
     with workers.connect(jobs=jobs) as client:
-        client.wait_for_workers(1, timeout=60)
+        client.wait_for_workers(1, timeout=240)
         (where,) = client.run(lambda: os.environ["SUBMITIT_EXECUTOR"]).values()
         assert where == "local"
-        assert client.submit(sum, [1, 2]).result(timeout=30) == 3
+        assert client.submit(sum, [1, 2]).result(timeout=240) == 3
