@@ -1,4 +1,4 @@
-"""The command line: `vadlib data | fit | score | reproduce | status | new`."""
+"""The command line: `vadlib data | fit | score | reproduce | grid | status | new`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 def main(argv: list[str] | None = None) -> int:
     """Run a command; 0 when it did its work, 2 with one line on what to mend when it could not."""
     options = parser().parse_args(argv)
+    if os.environ.get("VADLIB_FOLLOW"):  # a grid's run ends with the worker that started it
+        from vadlib.lab.unit import follow_parent
+
+        follow_parent()
     try:
         options.run(options)
     except VadError as error:
@@ -67,6 +71,17 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--confirm", action="store_true", help="run one seed; mark the record if it agrees"
     )
+
+    one = command("grid", grid, "run rows times seeds, on this machine's cores or on many machines")
+    one.add_argument("names", nargs="+", metavar="name", help="experiments")
+    one.add_argument("--profile", help="in place of the last part of each name")
+    one.add_argument("--seeds", type=int, nargs="+", help="each row's own when not given")
+    one.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    one.add_argument("--scheduler", help="address of a Dask scheduler; one is started if not given")
+    one.add_argument("--workers", type=int, help="runs at once on this machine; as many as cores")
+    one.add_argument("--slurm", type=int, metavar="JOBS", help="workers as so many jobs of Slurm")
+    one.add_argument("--partition", help="of Slurm")
+    one.add_argument("--hours", type=float, default=12, help="that a job of Slurm may take")
 
     one = command("status", status, "list the records: what was measured, and what is stale")
     one.add_argument("--json", action="store_true", help="every number, as JSON")
@@ -161,6 +176,24 @@ def reproduce(options: argparse.Namespace) -> None:
         spread = f" ± {100 * row['sd']:.1f}" if row["sd"] is not None else ""
         value = f"{100 * row['mean']:.1f}{spread}"
         print(f"{row['protocol']:18} {row['metric']:22} {row['term']:10} {value}")
+
+
+def grid(options: argparse.Namespace) -> None:
+    from vadlib import papers
+    from vadlib.data.store import cache_root
+    from vadlib.lab import grid as lab
+    from vadlib.lab.workers import connect
+
+    rows = [papers.experiment(name, options.profile) for name in options.names]
+    jobs: dict[str, Any] | None = None
+    if options.slurm is not None:
+        jobs = {"count": options.slurm, "folder": cache_root() / "slurm"}
+        jobs |= {"gpu": options.device == "cuda", "timeout_min": round(60 * options.hours)}
+        jobs |= {"slurm_partition": options.partition} if options.partition else {}
+    gpus = 0 if options.device == "cpu" else None
+    with connect(options.scheduler, options.workers, gpus, jobs) as client:
+        done = lab.run_grid(rows, client, options.seeds, options.device)
+    print(f"{len(done.took)} runs are recorded")
 
 
 def status(options: argparse.Namespace) -> None:
