@@ -5,20 +5,13 @@ from __future__ import annotations
 import statistics
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from vadlib.errors import VadError
+from vadlib.data.schema import Strict, Text
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Text = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 HEADLINE = ("headline", "auc", "score")
-
-
-class Strict(BaseModel):
-    """No silent conversions, and no field that nobody knows."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
 
 class Row(Strict):
@@ -123,14 +116,3 @@ class Record(Strict):
         if {run.stamp for run in self.runs} != {self.stamp}:
             raise ValueError("runs of different code in one record")
         return self
-
-
-def check(kind: type[BaseModel], content: Any, where: str, remedy: str) -> None:
-    """That some content is of a kind. Raises VadError naming the file, the field and the remedy."""
-    try:
-        kind.model_validate(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        what = first["msg"].removeprefix("Value error, ")
-        raise VadError(f"{where}{': ' + field if field else ''}: {what}", remedy) from error
