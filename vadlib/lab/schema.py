@@ -1,16 +1,23 @@
-"""What a record must be: every field, its type and its range, and that its parts agree."""
+"""What a record, a checkpoint, a config and a run's settings must be: every field, its type and its
+range, and that its parts agree."""
 
 from __future__ import annotations
 
+import json
+import math
 import statistics
-from typing import Annotated, Any
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from vadlib.data.schema import Strict, Text
+from vadlib.data.schema import Strict, Text, first_of
+from vadlib.errors import VadError
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Config = TypeVar("Config")
 HEADLINE = ("headline", "auc", "score")
 
 
@@ -116,3 +123,63 @@ class Record(Strict):
         if {run.stamp for run in self.runs} != {self.stamp}:
             raise ValueError("runs of different code in one record")
         return self
+
+
+class Progress(Strict):
+    """How a training went, as `detector.History` keeps it."""
+
+    seconds: Seconds
+    samples: Annotated[int, Field(ge=0)]
+    steps: list[int]
+    terms: dict[str, list[Finite]]
+
+
+class Checkpoint(Strict):
+    """The weights that a run left, who made them from what, and how training went.
+
+    state  what the detector's `state()` gave: it alone knows the form, and it is asked
+    """
+
+    state: dict[str, Any]
+    experiment: Text
+    stamp: Text
+    data_sha: str
+    history: Progress
+
+
+def config_from(kind: type[Config], content: Any, where: str, remedy: str) -> Config:
+    """A method's config out of what a file says, every field of it and no other.
+
+    Raises VadError naming the field where one is missing, unknown, of another type, not one of the
+    choices, negative, or not finite: no config of this library has a use for such a number.
+    """
+    try:
+        text = json.dumps(content)  # as JSON, in which a dict may stand for a dataclass
+        made = TypeAdapter(kind).validate_json(text, strict=True)
+    except ValidationError as error:
+        raise VadError(f"{where}: {first_of(error)}", remedy) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise VadError(f"{where} is no config ({error})", remedy) from error
+    given, known = dict(_leaves(content)), dict(_leaves(asdict(made)))  # type: ignore[call-overload]
+    for field in (*known, *given):
+        if field not in given or field not in known:
+            what = "is missing" if field not in given else "is no field of it"
+            raise VadError(f"{where}: {field} {what}", remedy)
+        value = known[field]
+        if isinstance(value, int | float) and not (math.isfinite(value) and value >= 0):
+            raise VadError(f"{where}: {field} is {value}", remedy)
+    return made
+
+
+def _leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value in nested dicts and lists, by the names that lead to it."""
+    items = None
+    if isinstance(content, dict):
+        items = content.items()
+    elif isinstance(content, list | tuple):
+        items = enumerate(content)
+    if items is None:
+        yield name, content
+        return
+    for key, value in items:
+        yield from _leaves(value, f"{name}.{key}" if name else str(key))
