@@ -114,7 +114,7 @@ EDITS = {
     "train none": at(*CONFIG, train=None),
     "train another": at(*CONFIG, "train", momentum=0.9),
     "epochs infinite": at(*CONFIG, "train", epochs=math.inf),
-    "epochs missing": gone(*CONFIG, "train", "epochs"),
+    "train missing": gone(*CONFIG, "train"),
 }
 
 

@@ -64,6 +64,57 @@ def test_a_record_says_everything_about_its_numbers(home):
     assert all(0 <= v <= 1 for r in record["results"] for v in r["values"])
 
 
+def test_a_curve_is_one_training_tested_on_the_way_and_a_kill_costs_no_point(home, monkeypatch):
+    monkeypatch.setattr(run, "cache_root", lambda: home / "cache")
+    train = TrainConfig(epochs=1, batch_size=4, schedule="wsd", holdout=1)
+    exp = replace(papers.experiment(NAME), config={"train": train}, curve=(0.25, 0.5))
+    monkeypatch.setitem(sets.PLAZA, "smoke", {"train": (2, 40), "test": (2, 60)})
+    shares, fit = [], run.fit
+
+    def dies(exp, model, *rest):
+        shares.append(model.config.train.share)
+        if len(shares) == 2:
+            raise KeyboardInterrupt
+        return fit(exp, model, *rest)
+
+    monkeypatch.setattr(run, "fit", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run.run_seed(exp, 0, "cpu", quiet)
+    done = run.run_seed(exp, 0, "cpu", quiet)
+    assert shares == [0.25, 0.5, 0.5, 1.0]
+    points = done["curve"]
+    assert [p["share"] for p in points] == [0.25, 0.5, 1.0]
+    samples = [p["samples"] for p in points]
+    assert samples[0] < samples[1] < samples[2] == done["cost"]["train_frames"]
+    assert points[2]["rows"] == done["rows"] and points[0]["rows"] != done["rows"]
+    flops = [p["flops"] / p["samples"] for p in points]
+    assert flops[0] == flops[1] == flops[2] > 0 and points[2]["held_out"]["total"] > 0
+    assert done["cost"]["train_flops"] == points[2]["flops"]
+    plain = run.trial(replace(exp, curve=()), 1, "cpu", quiet)
+    assert plain.curve == [] and run.trial(replace(exp, curve=(0.5,)), 1, "cpu", quiet).rows == (
+        plain.rows
+    )
+    records.write_record(run.make_record(exp, [done]))  # the schema takes it
+    assert records.read_records()[0]["runs"][0]["curve"] == json.loads(json.dumps(points))
+
+
+def test_a_checkpoint_in_half_precision_is_half_as_large_and_scores_nearly_the_same(home):
+    exp = papers.experiment(NAME)
+    model = exp.detector(0, "cpu")
+    video = exp.load("test")[0]
+    whole, half = home / "whole.pt", home / "half.pt"
+    for path, small in ((whole, False), (half, True)):
+        checkpoints.save_checkpoint(path, model, exp.name, "", "", History(), half=small)
+    assert half.stat().st_size < 0.75 * whole.stat().st_size  # names and sizes are not halved
+    other = exp.detector(1, "cpu")
+    checkpoints.load_checkpoint(half, other)
+    assert {p.dtype for p in other.net.parameters()} == {torch.float32}
+    rounded = {k: v.half() for k, v in model.net.state_dict().items() if v.is_floating_point()}
+    for name, tensor in rounded.items():
+        assert torch.equal(other.net.state_dict()[name], tensor.float()), name
+    np.testing.assert_allclose(other.score(video).frame, model.score(video).frame, rtol=0.02)
+
+
 def test_seeds_are_added_to_a_record_of_the_same_code_only(home, monkeypatch):
     run.reproduce(papers.experiment("random-plaza-standard"), [0], "cpu", quiet)
     assert run.reproduce(papers.experiment("random-plaza-standard"), [1], "cpu", quiet)[

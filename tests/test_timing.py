@@ -35,3 +35,26 @@ def test_no_gradient_is_kept():
         {"a": lambda x: seen.append((weight * x).requires_grad)}, torch.zeros(2), 1, 0
     )
     assert seen == [False]
+
+
+def test_the_faster_precision_is_the_one_with_the_higher_peak(monkeypatch):
+    peaks = {"float32": 100.0, "bfloat16": 119.0}
+    monkeypatch.setattr(timing, "convolution_peak", peaks.get)
+    assert not timing.bfloat16_is_faster()
+    peaks["bfloat16"] = 121.0
+    assert timing.bfloat16_is_faster()
+
+
+def test_the_peak_is_work_over_cpu_time_and_leaves_the_threads_alone(monkeypatch):
+    clock, threads = [0.0], torch.get_num_threads()
+
+    def tick():
+        clock[0] += 0.5
+        return clock[0]
+
+    monkeypatch.setattr(timing.time, "process_time", tick)
+    timing.convolution_peak.cache_clear()
+    flops = 2 * 9 * 8 * 8 * 48 * 64  # a multiplication and an addition for each weight and place
+    assert timing.convolution_peak("float32", channels=8, rounds=1) == 4 * flops / 0.5
+    timing.convolution_peak.cache_clear()
+    assert torch.get_num_threads() == threads

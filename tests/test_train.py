@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -195,3 +196,95 @@ torch.save((out, seen, moved), {str(tmp_path)!r} + f"/{{os.environ['RANK']}}.pt"
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert seen_one != seen_two
     assert set(seen_one) | set(seen_two) == set(range(13))
+
+
+# --------------------------------------------------------- one long run, tested on the way
+
+LONG = TrainConfig(epochs=5, batch_size=4, lr=1e-2, schedule="wsd")
+
+
+def test_the_rate_warms_up_stays_and_falls_to_zero_in_the_last_fifth():
+    rates = [training.decay(step, 1000, "wsd") for step in range(1000)]
+    assert rates[0] == pytest.approx(1 / training.WARM_UP) and rates[training.WARM_UP] == 1
+    assert all(r == 1 for r in rates[training.WARM_UP : 801]) and rates[900] == pytest.approx(0.5)
+    assert rates[999] == pytest.approx(1 / 200)
+
+
+def test_a_longer_share_goes_on_from_the_trunk_and_ends_as_if_trained_from_the_start(tmp_path):
+    steps, whole, branch = [], net(), net()
+
+    def counted(model, batch):
+        steps.append(len(batch["frames"]))
+        return loss(model, batch)
+
+    clips = Clips(videos())
+    reference = train(whole, clips, loss, LONG, progress=False)
+    half = train(net(), clips, loss, replace(LONG, share=0.5), progress=False, folder=tmp_path)
+    other = train(net(), clips, loss, replace(LONG, share=0.5), progress=False)
+    assert half.terms == other.terms
+    done = training.stable(len(half.steps))  # of the trunk: the decay is a branch of its own
+    history = train(branch, clips, counted, LONG, progress=False, folder=tmp_path)
+    assert len(steps) == len(reference.steps) - done < len(reference.steps)
+    assert torch.equal(weights(branch), weights(whole)) and history.terms == reference.terms
+    assert history.samples == reference.samples
+
+
+def test_a_share_that_was_killed_in_its_decay_goes_on_there(tmp_path):
+    whole, again = net(), net()
+    train(whole, Clips(videos()), loss, LONG, progress=False)
+    train(net(), Clips(videos()), loss, LONG, progress=False, folder=tmp_path, stop_after=17)
+    assert training.stable(20) == 16
+    train(again, Clips(videos()), loss, LONG, progress=False, folder=tmp_path)
+    assert torch.equal(weights(again), weights(whole))
+
+
+def test_nothing_is_trained_on_videos_held_out_and_their_loss_is_that_of_the_network(tmp_path):
+    both = [*videos(0), *videos(1)]
+    alone, aside = net(), net()
+    config = replace(LONG, epochs=2)
+    train(alone, Clips(both[:1]), loss, config, progress=False)
+    history = train(
+        aside, Clips(both), loss, replace(config, holdout=1), progress=False, folder=tmp_path
+    )
+    assert torch.equal(weights(alone), weights(aside))
+    for video, said in zip(both, (history.seen, history.held_out), strict=True):
+        x = torch.from_numpy(video.frames).permute(0, 3, 1, 2).float() / 255
+        with torch.no_grad():
+            assert said["total"] == pytest.approx(float((aside(x) - x).square().mean()), rel=1e-5)
+    with pytest.raises(VadError, match="Hold out fewer"):
+        train(net(), Clips(both), loss, replace(config, holdout=2), progress=False)
+
+
+def test_flops_of_a_step_are_those_of_its_convolutions(tmp_path):
+    config = replace(LONG, epochs=1, holdout=1)
+    history = train(
+        net(), Clips([*videos(0), *videos(1)]), loss, config, progress=False, folder=tmp_path
+    )
+    first, last = 2 * 8 * 8 * 4 * 9, 2 * 8 * 8 * 4  # one forward pass of each convolution, a clip
+    # backward: twice the forward pass, but nobody asks for the gradient of the frame
+    assert history.flops_per_sample == first * 2 + last * 3
+    assert history.flops == history.flops_per_sample * history.samples > 0
+
+
+def test_bfloat16_computes_in_bfloat16_and_says_so():
+    seen = []
+
+    def looks(model, batch):
+        model.module[0].register_forward_hook(lambda m, i, o: seen.append(o.dtype))
+        return loss(model, batch)
+
+    history = train(
+        net(), Clips(videos()), looks, replace(LONG, epochs=0.3, precision="bfloat16"),
+        progress=False,
+    )  # fmt: skip
+    assert history.precision == "bfloat16" and set(seen) == {torch.bfloat16}
+    assert run(net()).precision == "float32"
+
+
+def test_auto_takes_what_is_faster_here(monkeypatch):
+    monkeypatch.setattr(training, "bfloat16_is_faster", lambda: True)
+    assert training.pick_precision("auto", "cpu") == "bfloat16"
+    monkeypatch.setattr(training, "bfloat16_is_faster", lambda: False)
+    assert training.pick_precision("auto", "cpu") == "float32"
+    with pytest.raises(VadError, match="'auto'"):
+        training.pick_precision("float16", "cpu")

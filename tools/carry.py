@@ -72,6 +72,38 @@ def old_side() -> None:
     print(json.dumps({"said": said, "stale": state, "configs": configs}))
 
 
+def grown(old: dict, now: dict, usual: dict, where: str = "") -> dict:
+    """Fields that a config did not have and that say what the default says: path -> value."""
+    out = {}
+    for key, value in now.items():
+        path = f"{where}{key}"
+        if key not in old:
+            out |= {path: value} if usual.get(key) == value else {}
+        elif isinstance(value, dict) and isinstance(old[key], dict):
+            out |= grown(old[key], value, usual.get(key) or {}, f"{path}.")
+    return out
+
+
+def pruned(config: dict, fresh: dict, where: str = "") -> dict:
+    """A config without the fields at some paths."""
+    return {
+        k: pruned(v, fresh, f"{where}{k}.") if isinstance(v, dict) else v
+        for k, v in config.items()
+        if f"{where}{k}" not in fresh
+    }
+
+
+def grown_into(old: dict, now: dict, fresh: dict, where: str = "") -> dict:
+    """A config with new fields at some paths, in the order of today's."""
+    both = {k: v for k, v in now.items() if k in old or f"{where}{k}" in fresh}
+    return {
+        k: grown_into(old.get(k) or {}, v, fresh, f"{where}{k}.")
+        if isinstance(v, dict) and isinstance(old.get(k), dict)
+        else old.get(k, v)
+        for k, v in both.items()
+    }
+
+
 def bring(data: Path, name: str, run: dict) -> None:
     """The files that a run left in the old tree, where it has them."""
     own = [f"scores/{name}-s{run['seed']}.npz", f"scores/labels-{run['label_sha']}.npz"]
@@ -152,12 +184,11 @@ def compare(old: dict, given: argparse.Namespace) -> int:
             bad += 1
             continue
         now = json.loads(json.dumps(exp.config_dict))
-        fresh = {k: v for k, v in now.items() if k not in record["config"]}
-        usual = json.loads(json.dumps(asdict(exp.method.config()))) if fresh else {}
-        if fresh and all(usual[k] == v for k, v in fresh.items()):  # as it always was
-            added.add(f"{exp.method.name}: {fresh}")
-            record["config"] = now
-        same = {k: v for k, v in now.items() if k not in fresh} == old["configs"][name]
+        usual = json.loads(json.dumps(asdict(exp.method.config()))) if now else {}
+        fresh = grown(record["config"], now, usual)
+        added.update(f"{exp.method.name}: {where} = {value}" for where, value in fresh.items())
+        same = pruned(now, fresh) == pruned(old["configs"][name], fresh)
+        record["config"] = grown_into(record["config"], now, fresh)
         if not same or now != record["config"]:
             print(f"NOT CARRIED {name}: its config differs")
             bad += 1

@@ -78,12 +78,28 @@ class Scores:
 
 @dataclass
 class History:
-    """What happened in training: loss terms by step, and what it cost."""
+    """What happened in training: loss terms by step, and what it cost.
+
+    precision         "float32" or "bfloat16": what the network computed in
+    flops_per_sample  of a step forward and backward; 0 where it was not counted
+    seen, held_out    terms of the loss after the last step, as in a test: on clips that were
+                      trained on, and on those of videos kept aside; empty where none were
+    """
 
     steps: list[int] = field(default_factory=list)
     terms: dict[str, list[float]] = field(default_factory=dict)
     seconds: float = 0.0
     samples: int = 0
+    cpu_seconds: float = 0.0
+    precision: str = "float32"
+    flops_per_sample: float = 0.0
+    seen: dict[str, float] = field(default_factory=dict)
+    held_out: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def flops(self) -> float:
+        """FLOPs spent in training; 0 where they were not counted."""
+        return self.flops_per_sample * self.samples
 
     @property
     def samples_per_second(self) -> float:

@@ -38,7 +38,7 @@ class Clips(Dataset):
         step: int = 1,
     ):
         self.videos, self.length, self.flows, self.flow = list(videos), length, flows, flow
-        self.speaks_for = length - 1 if speaks_for is None else speaks_for
+        self.speaks_for, self.step = length - 1 if speaks_for is None else speaks_for, step
         span = max(length, flows + 1)  # flow j needs frames j and j+1
         self._check(span, step)
         starts = [np.arange(0, len(v) - span + 1, step) for v in self.videos]
@@ -49,6 +49,12 @@ class Clips(Dataset):
 
     def __len__(self) -> int:
         return len(self.start)
+
+    def of(self, videos: Sequence[int]) -> Clips:
+        """The clips of some videos, by their numbers."""
+        flow = None if self.flow is None else [self.flow[v] for v in videos]
+        chosen = [self.videos[v] for v in videos]
+        return Clips(chosen, self.length, self.speaks_for, self.flows, flow, self.step)
 
     def __getitem__(self, which: Any) -> dict[str, torch.Tensor]:
         """The B clips at the positions `which`: an int (B = 1), a slice or a 1-D array of ints.

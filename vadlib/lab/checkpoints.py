@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from vadlib.data.schema import check
 from vadlib.data.store import home
@@ -28,12 +31,15 @@ def checkpoint_of(name: str, seed: int) -> Path:
 
 
 def save_checkpoint(
-    path: Path, model: Any, name: str, stamp: str, data_sha: str, h: History
+    path: Path, model: Any, name: str, stamp: str, data_sha: str, h: History, half: bool = False
 ) -> None:
-    """Keep a trained detector: its state, who made it from what, and how training went."""
-    content = {"state": model.state(), "experiment": name, "stamp": stamp}
-    summary = {"seconds": h.seconds, "samples": h.samples, "steps": h.steps, "terms": h.terms}
-    training.write(path, {**content, "data_sha": data_sha, "history": summary})
+    """Keep a trained detector: its state, who made it from what, and how training went.
+
+    half  keep its numbers in 16 bits: half the size, and about three digits
+    """
+    state = converted(model.state(), torch.float32, torch.float16) if half else model.state()
+    content = {"state": state, "experiment": name, "stamp": stamp}
+    training.write(path, {**content, "data_sha": data_sha, "history": asdict(h)})
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -55,16 +61,29 @@ def load_checkpoint(path: Path, model: Any) -> dict[str, Any]:
     wrong = next(unlike(shared, state), "")
     try:
         if not wrong:
-            model.load_state(state)
-            # fields of the config that are new since then have their defaults
-            own = model.state()
-            own["config"] = shared_fields(own["config"], state["config"])
-            wrong = next(different(own, state), "")
+            model.load_state(converted(state, torch.float16, torch.float32))
+            wrong = next(different(_judged(model.state(), state), _judged(state, state)), "")
     except Exception as error:  # a detector may trip over anything in a state that is not its own
         raise _other(path, f"{type(error).__name__}: {error}") from error
     if wrong:
         raise _other(path, wrong)
     return content
+
+
+def converted(content: Any, old: torch.dtype, new: torch.dtype) -> Any:
+    """A state in which every tensor of type `old` is of type `new`."""
+    if isinstance(content, torch.Tensor):
+        return content.to(new) if content.dtype == old else content
+    if isinstance(content, dict):
+        return type(content)((k, converted(v, old, new)) for k, v in content.items())
+    return content
+
+
+def _judged(state: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """What of a state must be as `given`: not how it was trained, of which the stamp speaks, and no
+    field of the config that is new since then, which has its default."""
+    config = {k: v for k, v in given["config"].items() if k != "train"}
+    return state | {"config": shared_fields(state["config"], config)}
 
 
 def _other(path: Path, why: str) -> VadError:

@@ -15,6 +15,7 @@ from vadlib.lab.stamp import stamp
 
 # Where a stamp does not follow: which data set and protocol are meant is among its roots already,
 # and how a stamp is made decides no number.
+CURVE = (1 / 30, 1 / 10, 1 / 3)  # shares of a long training after which it is tested too
 BEYOND = ("vadlib.lab.sets:SETS", "vadlib.lab.run:MEASURES", "vadlib.lab.experiment:stamp_of")
 
 
@@ -25,8 +26,12 @@ class TrainConfig:
     epochs      passes over the clips; a fraction is allowed
     batch_size  clips a step, over all processes together
     lr          Adam's learning rate
-    schedule    "constant", or "cosine" down to zero at the end
+    schedule    "constant"; "cosine" down to zero at the end; "wsd": constant, and down to zero in
+                the last fifth
     seed        decides initial weights, order and dropout
+    precision   "float32"; "bfloat16"; "auto": bfloat16 where this machine is faster in it
+    holdout     training videos, the last ones, that are kept aside to measure the loss on
+    share       of the passes that are trained, 0 < share <= 1: a point on the way
     """
 
     epochs: float = 1
@@ -34,6 +39,9 @@ class TrainConfig:
     lr: float = 2e-4
     schedule: str = "constant"
     seed: int = 0
+    precision: str = "float32"
+    holdout: int = 0
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,7 @@ class Experiment:
     note       what the row is for
     committed  its checkpoints are part of the repository: chapters load them
     chosen     what was chosen or changed after results on test videos had been seen; records say it
+    curve      shares of the training, below 1, after which it is tested too
     """
 
     name: str
@@ -101,6 +110,7 @@ class Experiment:
     note: str = ""
     committed: bool = False
     chosen: str = "nothing"
+    curve: tuple[float, ...] = ()
 
     @property
     def trained(self) -> bool:
@@ -126,11 +136,11 @@ class Experiment:
         """
         return self.set.load(self.profile, split, seed)
 
-    def detector(self, seed: int, device: str = "auto") -> Detector:
-        """Its detector, untrained."""
+    def detector(self, seed: int, device: str = "auto", share: float = 1.0) -> Detector:
+        """Its detector, untrained; `fit` trains it for a share of the passes."""
         if self.trained:
             config = self.method.config_of(self.profile, self.config)
-            config = replace(config, train=replace(config.train, seed=seed))
+            config = replace(config, train=replace(config.train, seed=seed, share=share))
             return self.method.make(config=config, device=device)
         return self.method.make(**({"seed": seed} if self.method.name == "random" else {}))
 
@@ -165,7 +175,10 @@ def stamp_of(exp: Experiment, config: dict[str, Any] | None = None) -> str:
 def everywhere(
     method: Method, suffix: str = "", note: str = "", committed: bool = False, **config: Any
 ) -> list[Experiment]:
-    """A method with some fields of its config, on every data set and profile that fits."""
+    """A method with some fields of its config, on every data set and profile that fits.
+
+    At "long", where its profile has one, it is tested on the way too.
+    """
     places = [(d, p) for d in ("ped2", "plaza") for p in PROFILES if (d, p) != ("ped2", "smoke")]
     places += [("plaza-joint", "standard")]
     return [
@@ -177,6 +190,8 @@ def everywhere(
             config=config,
             note=note,
             committed=committed and (data, profile) == ("ped2", "standard"),
+            curve=CURVE if profile == "long" else (),
         )
         for data, profile in places
+        if profile != "long" or "long" in method.profiles
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import shutil
 import time
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vadlib.data.store import cache_root, digest, home
+from vadlib.data.store import cache_root, digest, home, whole
 from vadlib.detector import Detector, History, Scores
 from vadlib.errors import VadError
 from vadlib.lab.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
@@ -35,6 +36,7 @@ from vadlib.lab.records import (
     write_truth,
 )
 from vadlib.lab.sets import SIZES
+from vadlib.lab.timing import convolution_peak
 from vadlib.measure.evaluate import PROTOCOLS, evaluate, evaluate_bags
 
 MEASURES = {"evaluate": evaluate, "evaluate_bags": evaluate_bags}
@@ -68,18 +70,53 @@ class Trial(NamedTuple):
     rows: list[dict[str, Any]]  # protocol, metric, term, value
     train: list[Any]
     test: list[Any]
+    curve: list[dict[str, Any]]  # a point for each share of the training at which it was tested
 
 
 def trial(exp: Experiment, seed: int, device: str = "auto", say: Any = print) -> Trial:
-    """Train one seed of an experiment, test it, and measure: all that decides its numbers."""
-    say(f"{exp.name}, seed {seed}: training")
-    model, train = exp.detector(seed, device), exp.load("train", seed)
+    """Train one seed of an experiment, test it, and measure: all that decides its numbers.
+
+    Where the experiment asks for a curve, it is tested at each share of its training: a point that
+    was measured before a kill is read, not measured again.
+    """
+    train, test, curve = exp.load("train", seed), exp.load("test", seed), []
+    for share in exp.curve:
+        kept = resume_folder(exp, seed) / f"point-{share:g}.json"
+        if not kept.exists():
+            _, history, _, rows = part(exp, seed, share, train, test, device, say)
+            with whole(kept) as file:
+                file.write_text(json.dumps(point(share, history, rows)))
+        curve.append(json.loads(kept.read_text()))
+    model, history, scores, rows = part(exp, seed, 1.0, train, test, device, say)
+    if curve:
+        curve.append(point(1.0, history, rows))
+    return Trial(model, history, scores, rows, train, test, curve)
+
+
+def part(
+    exp: Experiment, seed: int, share: float, train: list, test: list, device: str, say: Any
+) -> tuple[Any, History, list[Scores], list[dict[str, Any]]]:
+    """The detector trained for a share of the passes; what it scores, and the measures of that."""
+    so_far = f", {share:.0%} of the training" if exp.curve else ""
+    say(f"{exp.name}, seed {seed}{so_far}: training")
+    model = exp.detector(seed, device, share)
     history = fit(exp, model, train, seed, say)
-    test = exp.load("test", seed)
-    say(f"{exp.name}, seed {seed}: testing")
+    say(f"{exp.name}, seed {seed}{so_far}: testing")
     scores = {v.name: model.score(v) for v in test}
-    rows = MEASURES[exp.protocol](Scored(scores), test)
-    return Trial(model, history, list(scores.values()), rows, train, test)
+    return model, history, list(scores.values()), MEASURES[exp.protocol](Scored(scores), test)
+
+
+def point(share: float, history: History, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """One point of a curve: what was spent, what the loss came to, and what was measured."""
+    return {
+        "share": share,
+        "samples": history.samples,
+        "flops": history.flops,
+        "cpu_s": round(history.cpu_seconds, 1),
+        "seen": history.seen,
+        "held_out": history.held_out,
+        "rows": rows,
+    }
 
 
 def fit(exp: Experiment, model: Any, videos: list[Any], seed: int, say: Any = print) -> History:
@@ -159,7 +196,8 @@ def run_seed(exp: Experiment, seed: int, device: str = "auto", say: Any = print)
     left = {"scores": write_scores(exp.name, seed, done.scores), "labels": write_truth(done.test)}
     if exp.trained:
         left["checkpoint"] = checkpoint_path(exp, seed)
-        save_checkpoint(left["checkpoint"], done.model, exp.name, made_by, sha, done.history)
+        half = exp.profile in ("long", "full")  # wide networks: too large to keep whole
+        save_checkpoint(left["checkpoint"], done.model, exp.name, made_by, sha, done.history, half)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "seed": seed,
@@ -172,6 +210,7 @@ def run_seed(exp: Experiment, seed: int, device: str = "auto", say: Any = print)
         "peak_mb": round(peak),
         "cost": cost(done.model, exp, done.history),
         "files": {what: file_sha(path) for what, path in left.items()},
+        **({"curve": done.curve} if done.curve else {}),
     }
 
 
@@ -196,6 +235,20 @@ def cost(model: Any, exp: Experiment, history: History) -> dict[str, Any]:
         "flops_per_frame": counter.get_total_flops(),
         "train_fps": round(history.samples_per_second, 1),
         "train_frames": history.samples,
+        **(effort(history) if history.flops else {}),
+    }
+
+
+def effort(history: History) -> dict[str, Any]:
+    """What training took: FLOPs, CPU time, precision, and its share of what this machine can do."""
+    speed = history.flops / max(history.cpu_seconds, 1e-9)
+    precision = "bfloat16" if history.precision == "bfloat16" else "float32"
+    return {
+        "train_flops": history.flops,
+        "train_cpu_s": round(history.cpu_seconds, 1),
+        "train_gflops_per_cpu_s": round(speed / 1e9, 1),
+        "convolution_peak_share": round(speed / convolution_peak(precision), 3),
+        "precision": history.precision,
     }
 
 

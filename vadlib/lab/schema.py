@@ -55,6 +55,18 @@ class Result(Strict):
         return self
 
 
+class Point(Strict):
+    """One point of a curve: a share of the training, what it took, and what was measured then."""
+
+    share: Annotated[float, Field(gt=0, le=1)]
+    samples: Annotated[int, Field(ge=0)]
+    flops: Seconds
+    cpu_s: Seconds
+    seen: dict[str, Finite]
+    held_out: dict[str, Finite]
+    rows: Annotated[list[Row], Field(min_length=1)]
+
+
 class Run(Strict):
     """One seed: what made it, what came out, and the hashes of the files that it left."""
 
@@ -68,6 +80,7 @@ class Run(Strict):
     peak_mb: Annotated[int, Field(ge=0)]
     cost: dict[str, Any]
     files: dict[str, Text] = {}
+    curve: list[Point] = []
 
 
 class Confirmation(Strict):
@@ -132,6 +145,11 @@ class Progress(Strict):
     samples: Annotated[int, Field(ge=0)]
     steps: list[int]
     terms: dict[str, list[Finite]]
+    cpu_seconds: Seconds = 0
+    precision: Text = "float32"
+    flops_per_sample: Seconds = 0
+    seen: dict[str, Finite] = {}
+    held_out: dict[str, Finite] = {}
 
 
 class Checkpoint(Strict):
@@ -148,7 +166,8 @@ class Checkpoint(Strict):
 
 
 def config_from(kind: type[Config], content: Any, where: str, remedy: str) -> Config:
-    """A method's config out of what a file says, every field of it and no other.
+    """A method's config out of what a file says, every field of it and no other; of `train`, fields
+    that are newer than the file may be missing: how it was trained decides nothing any more.
 
     Raises VadError naming the field where one is missing, unknown, of another type, not one of the
     choices, negative, or not finite: no config of this library has a use for such a number.
@@ -162,6 +181,8 @@ def config_from(kind: type[Config], content: Any, where: str, remedy: str) -> Co
         raise VadError(f"{where} is no config ({error})", remedy) from error
     given, known = dict(_leaves(content)), dict(_leaves(asdict(made)))  # type: ignore[call-overload]
     for field in (*known, *given):
+        if field.startswith("train.") and field not in given and "train" in content:
+            continue
         if field not in given or field not in known:
             what = "is missing" if field not in given else "is no field of it"
             raise VadError(f"{where}: {field} {what}", remedy)

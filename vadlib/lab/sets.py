@@ -10,12 +10,13 @@ from typing import Any
 from vadlib.data.base import Video
 from vadlib.data.plaza import KINDS
 
-PROFILES = ("smoke", "standard", "full")
+PROFILES = ("smoke", "standard", "long", "full")
 # profile -> height and width of a frame, and videos and frames a video of Plaza in each split
-SIZES = {"smoke": (128, 192), "standard": (128, 192), "full": (240, 360)}
+SIZES = {"smoke": (128, 192), "standard": (128, 192), "long": (128, 192), "full": (240, 360)}
 PLAZA = {
     "smoke": {"train": (4, 120), "test": (6, 100)},
     "standard": {"train": (8, 200), "test": (12, 150)},
+    "long": {"train": (8, 200), "test": (12, 150)},
     "full": {"train": (16, 200), "test": (24, 200)},
 }
 # Its bags: how many, and frames in each. Filming is what costs; from a cold cache on two cores,
@@ -23,6 +24,7 @@ PLAZA = {
 PLAZA_BAGS: dict[str, dict[str, dict[str, Any]]] = {
     "smoke": {"train": {"count": 18, "length": 320}, "test": {"count": 12, "length": 320}},
     "standard": {"train": {"count": 100, "length": 640}, "test": {"count": 60, "length": 640}},
+    "long": {"train": {"count": 100, "length": 640}, "test": {"count": 60, "length": 640}},
     "full": {
         "train": {"count": 200, "length": 960, "size": (128, 192)},
         "test": {"count": 120, "length": 960, "size": (128, 192)},

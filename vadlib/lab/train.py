@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import json
@@ -15,16 +16,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
 from vadlib.data.clips import Clips
 from vadlib.detector import History
 from vadlib.errors import VadError, writing
 from vadlib.lab.experiment import TrainConfig
+from vadlib.lab.timing import bfloat16_is_faster
 
+WARM_UP = 50  # steps in which a "wsd" run comes to its full rate
+DECAY = 0.2  # share of a "wsd" run in which its rate falls
+HELD = 256  # clips on which a held-out loss is measured, at most
 Loss = Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]
 
 
@@ -42,8 +49,20 @@ def pick_device(device: str = "auto") -> str:
     return device
 
 
-def make_fabric(device: str) -> Fabric:
-    """Fabric for one process, or for all that `torchrun` started; bf16 on a GPU."""
+def pick_precision(precision: str, device: str) -> str:
+    """ "auto" is bfloat16 where this device computes faster in it, else float32.
+
+    Raises VadError for another name.
+    """
+    if precision not in ("float32", "bfloat16", "auto"):
+        raise VadError(f"unknown precision {precision!r}", "Use 'float32', 'bfloat16' or 'auto'.")
+    if precision != "auto":
+        return precision
+    return "bfloat16" if pick_device(device) == "cuda" or bfloat16_is_faster() else "float32"
+
+
+def make_fabric(device: str, precision: str = "float32") -> Fabric:
+    """Fabric for one process, or for all that `torchrun` started; precision as `pick_precision`."""
     kind = device.split(":")[0]
     world = int(os.environ.get("WORLD_SIZE", "1"))
     fabric = Fabric(
@@ -51,7 +70,7 @@ def make_fabric(device: str) -> Fabric:
         devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         num_nodes=world // int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         strategy="ddp" if world > 1 else "auto",
-        precision="bf16-mixed" if kind == "cuda" else "32-true",
+        precision="bf16-mixed" if precision == "bfloat16" else "32-true",
     )
     fabric.launch()
     return fabric
@@ -78,24 +97,35 @@ def train(
     stop_after  stop early after so many steps, as a kill would (for tests)
 
     Every step seeds its own randomness from (seed, step, process), so that nothing but weights and
-    optimiser has to be kept. Raises VadError when the loss is not a number, or when the folder
-    holds a run with another configuration.
+    optimiser has to be kept. With the schedule "wsd" the folder also keeps `trunk.ckpt`, the state
+    before the rate went down: a run with a larger `share` goes on from there, and ends as if it had
+    been trained from the first step. Raises VadError when the loss is not a number, or when the
+    folder holds a run with another configuration.
     """
-    fabric = make_fabric(device)
+    precision = pick_precision(config.precision, device)
+    fabric = make_fabric(device, precision)
     net.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(net.parameters(), lr=config.lr)
     model, optimizer = fabric.setup(net, optimizer)
+    clips, kept_aside = held_out(clips, config.holdout)
     per_epoch = math.ceil(len(clips) / config.batch_size)
-    total = max(1, round(config.epochs * per_epoch))
-    state = {"step": 0, "history": History(), "run": fingerprint(net, clips, config)}
-    checkpoint = Path(folder) / "last.ckpt" if folder is not None else None
+    total = max(1, round(config.epochs * config.share * per_epoch))
+    run = fingerprint(net, clips, config)
+    state = {"step": 0, "history": History(precision=precision), "run": run}
+    checkpoint = Path(folder) / last_name(config) if folder is not None else None
+    trunk = Path(folder) / "trunk.ckpt" if folder is not None and config.schedule == "wsd" else None
     if checkpoint and checkpoint.exists():
         resume(checkpoint, net, optimizer, state)
+    elif trunk and trunk.exists():
+        resume(trunk, net, optimizer, state)
 
     history: History = state["history"]
+    history.precision = precision if precision == history.precision else "mixed"
+    if config.holdout and not history.flops_per_sample:
+        history.flops_per_sample = flops_per_sample(net, loss, clips, config, fabric)
     net.train()
     started = saved = time.monotonic()
-    spent = history.seconds
+    used, spent, worked = time.process_time(), history.seconds, history.cpu_seconds
     bar = tqdm(  # type: ignore[call-overload]
         total=total,
         initial=state["step"],
@@ -107,6 +137,8 @@ def train(
     )
     while state["step"] < total:
         step = state["step"]
+        if trunk and step == stable(total):
+            save(trunk, net, optimizer, state, fabric)
         for group in optimizer.param_groups:
             group["lr"] = config.lr * decay(step, total, config.schedule)
         torch.manual_seed(seed_of(config.seed, step, fabric.global_rank))
@@ -121,6 +153,7 @@ def train(
         log(history, step, values)
         history.samples += config.batch_size
         history.seconds = spent + time.monotonic() - started
+        history.cpu_seconds = worked + time.process_time() - used
         bar.update()
         bar.set_postfix({k: f"{v:.4f}" for k, v in values.items()}, refresh=False)
         if stop_after is not None and state["step"] >= stop_after:
@@ -132,7 +165,57 @@ def train(
     if checkpoint:
         save(checkpoint, net, optimizer, state, fabric)
     net.eval()
+    if kept_aside is not None:
+        history.seen = mean_loss(net, clips, loss, config, len(kept_aside))
+        history.held_out = mean_loss(net, kept_aside, loss, config, len(kept_aside))
     return history
+
+
+def held_out(clips: Clips, videos: int) -> tuple[Clips, Clips | None]:
+    """The clips to train on, and those of the last `videos` videos, on which nothing is trained.
+
+    Raises VadError when no video would be left to train on.
+    """
+    if not videos:
+        return clips, None
+    first = len(clips.videos) - videos
+    if first < 1:
+        raise VadError(
+            f"holdout={videos} of {len(clips.videos)} training videos leaves none to train on",
+            "Hold out fewer.",
+        )
+    return clips.of(range(first)), clips.of(range(first, len(clips.videos)))
+
+
+@torch.no_grad()
+def mean_loss(
+    net: nn.Module, clips: Clips, loss: Loss, config: TrainConfig, count: int
+) -> dict[str, float]:
+    """Each term of the loss, averaged over `count` clips spread evenly, as in a test: no dropout.
+
+    What a loss draws at random is drawn alike each time, so that two states can be compared.
+    """
+    device = next(net.parameters()).device
+    which = np.linspace(0, len(clips) - 1, min(count, len(clips), HELD)).round().astype(int)
+    torch.manual_seed(seed_of(config.seed, -2))
+    sums: dict[str, float] = {}
+    for start in range(0, len(which), config.batch_size):
+        part = which[start : start + config.batch_size]
+        batch = {k: v.to(device) for k, v in clips[part].items()}
+        for name, term in loss(net, batch).items():
+            sums[name] = sums.get(name, 0.0) + float(term) * len(part) / len(which)
+    return sums
+
+
+def flops_per_sample(
+    net: nn.Module, loss: Loss, clips: Clips, config: TrainConfig, fabric: Fabric
+) -> float:
+    """FLOPs of a training step, forward and backward, for one clip; counted on a copy."""
+    other = copy.deepcopy(net).train()
+    batch = fetch(clips, config, 0, math.ceil(len(clips) / config.batch_size), fabric)
+    with FlopCounterMode(display=False) as counter:
+        loss(other, batch)["total"].backward()
+    return counter.get_total_flops() / len(batch["frames"])
 
 
 def fetch(clips: Clips, config: TrainConfig, step: int, per_epoch: int, fabric: Fabric) -> dict:
@@ -153,12 +236,25 @@ def seed_of(*parts: int) -> int:
 
 
 def decay(step: int, total: int, schedule: str) -> float:
-    """The factor on the learning rate at a step, in [0, 1]."""
+    """The factor on the learning rate at a step, in [0, 1].
+
+    "wsd" (warm-up, stable, decay) rises over the first `WARM_UP` steps, stays, and falls to zero
+    over the last fifth. Until then it does not depend on `total`: from one long run short decays
+    are branched off at any length (Hägele et al., 2024).
+    """
     if schedule == "constant":
         return 1.0
     if schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * step / total))
-    raise VadError(f"unknown schedule {schedule!r}", "Use 'constant' or 'cosine'.")
+    if schedule == "wsd":
+        down = (total - step) / (total - stable(total)) if step >= stable(total) else 1.0
+        return min((step + 1) / WARM_UP, down, 1.0)
+    raise VadError(f"unknown schedule {schedule!r}", "Use 'constant', 'cosine' or 'wsd'.")
+
+
+def stable(total: int) -> int:
+    """The step of a "wsd" run at which the rate begins to fall."""
+    return min(total - 1, round(total * (1 - DECAY)))
 
 
 def stop_if_nan(values: dict[str, float], step: int, config: TrainConfig) -> None:
@@ -181,10 +277,16 @@ def log(history: History, step: int, values: dict[str, float]) -> None:
 # ---------------------------------------------------------------------------------- checkpoints
 
 
+def last_name(config: TrainConfig) -> str:
+    """The file that an interrupted run goes on from; every share of a training has its own."""
+    return "last.ckpt" if config.share == 1 else f"share-{config.share:g}.ckpt"
+
+
 def fingerprint(net: nn.Module, clips: Clips, config: TrainConfig) -> str:
     """What must agree for a run to go on: shapes of the weights, the clips, the config."""
     shapes = {name: list(p.shape) for name, p in net.state_dict().items()}
-    what = json.dumps([shapes, [v.key for v in clips.videos], len(clips), asdict(config)])
+    how = asdict(config) | ({"share": None} if config.schedule == "wsd" else {})
+    what = json.dumps([shapes, [v.key for v in clips.videos], len(clips), how])
     return hashlib.blake2b(what.encode(), digest_size=8).hexdigest()
 
 

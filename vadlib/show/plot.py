@@ -38,6 +38,7 @@ __all__ = [
     "sheet",
     "slider",
     "style",
+    "training_curve",
 ]
 # Okabe and Ito's colours, which differ in lightness too; the line style says it a second time.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -224,6 +225,37 @@ def roc(curves: Mapping[str, tuple[Any, Any]], ax: Axes | None = None) -> Axes:
     ax.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+@_styled
+def training_curve(
+    curves: Mapping[str, tuple[Any, Any]],
+    lines: Mapping[str, float] | None = None,
+    paper: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """AUC against what training cost, beside rules that were not trained.
+
+    curves  name -> (P,) FLOPs and (S, P) AUC, a share of 1: the mean over S seeds, and a band from
+            the lowest to the highest
+    lines   name -> AUC of a rule, a horizontal line
+    paper   the AUC that the paper reports, dashed
+    """
+    ax = _axes(ax, height=3.2)
+    for number, (name, (flops, values)) in enumerate(curves.items()):
+        values, colour = 100 * np.atleast_2d(values), COLOURS[number % len(COLOURS)]
+        ax.plot(flops, values.mean(0), "o-", color=colour, ms=4, label=name)
+        ax.fill_between(flops, values.min(0), values.max(0), color=colour, alpha=0.15, lw=0)
+    shades = np.linspace(0.35, 0.7, max(1, len(lines or {})))
+    for shade, (name, value) in zip(shades, (lines or {}).items(), strict=False):
+        ax.axhline(100 * value, color=str(shade), lw=1, ls="-", zorder=0)
+        ax.annotate(name, (1.01, 100 * value), xycoords=("axes fraction", "data"),
+                    va="center", fontsize=8, color=str(shade * 0.8))  # fmt: skip
+    if paper is not None:
+        ax.axhline(100 * paper, color="black", lw=1, ls="--", label="the paper")
+    ax.set(xscale="log", xlabel="training FLOPs", ylabel="AUC, percent")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=3)
     return ax
 
 

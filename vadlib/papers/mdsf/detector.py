@@ -223,6 +223,11 @@ def joined(parts: list[History]) -> History:
     for number, part in enumerate(parts, 1):
         out.terms |= {f"{name} {number}": values for name, values in part.terms.items()}
         out.steps = max(out.steps, part.steps, key=len)
+        out.seen |= {f"{name} {number}": value for name, value in part.seen.items()}
+        out.held_out |= {f"{name} {number}": value for name, value in part.held_out.items()}
         out.seconds += part.seconds
+        out.cpu_seconds += part.cpu_seconds
         out.samples += part.samples
+        out.precision = part.precision
+    out.flops_per_sample = sum(part.flops for part in parts) / max(1, out.samples)
     return out

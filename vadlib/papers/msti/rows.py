@@ -22,7 +22,13 @@ PROFILES: dict[str, dict[str, Any]] = {
         "patch": (16, 11),
         "train": TrainConfig(epochs=3, batch_size=4, lr=2e-3, schedule="cosine"),
     },
-    "full": {},
+    # twice the width of standard, and its passes three times; the rate was not searched for
+    "long": {
+        "width": 16,
+        "patch": (16, 11),
+        "train": TrainConfig(10, 4, 1e-3, "wsd", precision="auto", holdout=1),
+    },
+    "full": {"train": replace(MSTIConfig().train, precision="auto")},
 }
 
 METHOD = Method("msti", "vadlib.papers.msti.detector:MSTI", MSTIConfig, PROFILES)
