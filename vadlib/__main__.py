@@ -120,7 +120,6 @@ def fit(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from vadlib import papers
-    from vadlib.lab.checkpoints import save_checkpoint
     from vadlib.lab.experiment import Experiment
 
     method, overrides = papers.method(options.method), {}
@@ -130,6 +129,8 @@ def fit(options: argparse.Namespace) -> None:
     if options.epochs is not None:
         overrides["train"] = replace(config.train, epochs=options.epochs)
     exp = Experiment("fit", method, options.data, options.profile, config=overrides)
+    from vadlib.lab.checkpoints import save_checkpoint
+
     model: Any = exp.detector(options.seed, options.device)
     history = model.fit(exp.load("train"), folder=options.folder)
     save_checkpoint(options.out, model, exp.name, exp.stamp, "", history)
@@ -138,10 +139,11 @@ def fit(options: argparse.Namespace) -> None:
 
 def score(options: argparse.Namespace) -> None:
     from vadlib import papers
+
+    method = papers.method(options.method)
     from vadlib.data import video
     from vadlib.lab.checkpoints import from_checkpoint
 
-    method = papers.method(options.method)
     if not method.trained:
         model = method.make()
     elif options.checkpoint is None:
@@ -163,9 +165,10 @@ def score(options: argparse.Namespace) -> None:
 
 def reproduce(options: argparse.Namespace) -> None:
     from vadlib import papers
-    from vadlib.lab import run
 
     exp = papers.experiment(options.name, options.profile)
+    from vadlib.lab import run  # PyTorch takes seconds to load: a wrong name is told at once
+
     if options.confirm:
         seed = options.seed[0] if options.seed else exp.seeds[0]
         run.confirm(exp, seed, options.device)
