@@ -23,12 +23,15 @@ def checkpoint_of(name: str, seed: int) -> Path:
 
 
 def save_checkpoint(
-    path: Path, model: Any, name: str, stamp: str, data_sha: str, h: History
+    path: Path, model: Any, name: str, stamp: str, data_sha: str, h: History, **usual: Any
 ) -> None:
-    """Keep a trained detector: its state, who made it from what, and how training went."""
+    """Keep a trained detector: its state, who made it from what, and how training went.
+
+    usual  what holds for footage like its training videos: "threshold", "size"
+    """
     content = {"state": model.state(), "experiment": name, "stamp": stamp}
     summary = {"seconds": h.seconds, "samples": h.samples, "steps": h.steps, "terms": h.terms}
-    training.write(path, {**content, "data_sha": data_sha, "history": summary})
+    training.write(path, {**content, "data_sha": data_sha, "history": summary} | usual)
 
 
 def load_checkpoint(path: Path, model: Detector) -> dict[str, Any]:
@@ -45,6 +48,13 @@ def load_checkpoint(path: Path, model: Detector) -> dict[str, Any]:
             f"Delete it and train again ({str(error).splitlines()[0][:120]}).",
         ) from error
     return content
+
+
+def usual_of(path: Path) -> tuple[float | None, tuple[int, int] | None]:
+    """The threshold that `vadlib fit` measured, and the size of its frames; None where unknown."""
+    content = training.read(path)
+    size = content.get("size")
+    return content.get("threshold"), None if size is None else tuple(size)
 
 
 def from_checkpoint(method: Method, path: Path, device: str = "auto") -> Detector:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vadlib.data.bags import Bag
+from vadlib.data.bags import Bag, refuse_video
 from vadlib.detector import Detector, History, Scores
 from vadlib.errors import VadError
 from vadlib.lab.train import pick_device, train
@@ -118,7 +118,8 @@ class LANet(Detector):
         return train(self.net, pairs, loss, self.config.train, device=self.device, **options)
 
     def check(self, bag: Bag) -> None:
-        """Raises VadError when a bag's D is not the config's."""
+        """Raises VadError when a bag's D is not the config's, and for a video."""
+        refuse_video(self.name, bag)
         if bag.features.shape[2] != self.config.features:
             raise VadError(
                 f"bag {bag.name} has {bag.features.shape[2]} features a snippet, the network "
