@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import tee
 from pathlib import Path
 
 import numpy as np
 
 from vadlib.data import store, video
+from vadlib.data.base import Video
 from vadlib.detector import Detector, Scores
 from vadlib.errors import VadError
 
@@ -34,10 +34,17 @@ def score(model: Detector, path: Path, size: Size | None, keep: bool = False) ->
         with store.passing():
             yield _whole(model, path, size)
     else:
-        cut, seen = tee(video.windows(path, size, sum(model.context)))
-        for window, scores in zip(seen, model.stream(cut), strict=True):
-            assert window.times is not None
-            yield scores, window.times[scores.index - window.start]
+        times: list[float] = []  # of every frame so far; a float each, where a window has pictures
+
+        def cut() -> Iterator[Video]:
+            for window in video.windows(path, size, overlap):
+                assert window.times is not None
+                times[window.start :] = window.times
+                yield window
+
+        overlap = sum(model.context)
+        for scores in model.stream(cut()):
+            yield scores, np.array(times)[scores.index]
 
 
 def _whole(model: Detector, path: Path, size: Size | None) -> Timed:
