@@ -140,7 +140,9 @@ class LANet(Detector):
         """The mean of the crops' scores; each snippet's score speaks for all of its frames.
 
         Term "dynamics": equation 9 between each snippet and the one before it; 0 for the first.
+        Raises VadError for a video, and for a bag of another D.
         """
+        self.check(video)
         outs = [self.output(video, crop) for crop in range(video.features.shape[0])]
         moves = [F.pad(feature_dynamics(out.features), (1, 0)) for out in outs]
         parts = torch.cat([out.scores for out in outs]), torch.cat(moves)
