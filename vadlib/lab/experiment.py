@@ -6,11 +6,12 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from vadlib.detector import Detector
 from vadlib.errors import VadError
-from vadlib.lab.sets import PROFILES, SETS, DataSet
+from vadlib.lab.sets import PROFILES, SETS, DataSet, own_films
 from vadlib.lab.stamp import stamp
 
 # Where a stamp does not follow: which data set and protocol are meant is among its roots already,
@@ -120,9 +121,14 @@ class Experiment:
     @property
     def set(self) -> DataSet:
         """The data set that it trains and tests on. Raises VadError for an unknown one."""
-        if self.data not in SETS:
-            raise VadError(f"there is no data set {self.data!r}", f"Use one of {', '.join(SETS)}.")
-        return SETS[self.data]
+        if self.data in SETS:
+            return SETS[self.data]
+        if Path(self.data).is_dir():
+            return own_films(self.data)
+        raise VadError(
+            f"there is no data set {self.data!r}",
+            f"Use one of {', '.join(SETS)}, or the path of a folder of films.",
+        )
 
     @property
     def protocol(self) -> str:
