@@ -205,9 +205,9 @@ def threshold(scores: Sequence[np.ndarray], labels: Sequence[np.ndarray], alt: s
     step = float(f"{(high - low) / 200:.1g}")
     value = step * round((s[~y].mean() + s[y].mean()) / 2 / step)
     data = {"scores": s.tolist(), "labels": _bits(y), "auc": auc}
-    ends = step * np.floor(low / step), step * np.ceil(high / step + 1)
-    dials = (Dial("level", "threshold", float(f"{value:.6g}"), *(float(f"{e:.6g}") for e in ends),
-                  step),)  # fmt: skip
+    low, high = step * np.floor(low / step), step * np.ceil(high / step + 1)
+    low, high, value = (float(f"{x:.6g}") for x in (low, high, value))
+    dials = (Dial("level", "threshold", value, low, high, step),)
 
     def draw(v: Values) -> Figure:
         style()
@@ -303,7 +303,11 @@ def psi(
     return Moving("psi", data, dials, draw, say, alt or "Scores over frames, and AUC over psi")
 
 
-SCOPES = {"none": "none", "each video by itself": "per_video", "all videos together": "global"}
+SCOPES: dict[str, Any] = {
+    "none": "none",
+    "each video by itself": "per_video",
+    "all videos together": "global",
+}
 AVERAGES = {
     "all frames in one pool": ("micro", "skip"),
     "mean over videos, those of one class left out": ("macro", "skip"),
