@@ -158,12 +158,19 @@ def test_the_calculator_counts_as_the_library_does():
     thing = the_protocols()
     say = lambda **v: thing.say(thing.start | v)  # noqa: E731
     headline = frame_auc(SCORES, LABELS)
-    assert f"every frame {100 * headline:.1f} %" in say()
+    assert f"every frame {moving._percent(headline)}" in say()
     macro = np.mean([frame_auc([s], [y]) for s, y in zip(SCORES[:2], LABELS[:2], strict=True)])
     left_out = "mean over videos, those of one class left out"
-    assert f"every frame {100 * macro:.1f} %" in say(average=left_out)
+    assert f"every frame {moving._percent(macro)}" in say(average=left_out)
     shifted = frame_auc([s[3:] for s in SCORES], [y[:-3] for y in LABELS])
-    assert f"all but the first three {100 * shifted:.1f} %" in say(pairing="from the first label")
+    assert f"all but the first three {moving._percent(shifted)}" in say(
+        pairing="from the first label"
+    )
+
+
+def test_halves_are_rounded_up_in_both():
+    """12.5 is written as "12" by Python's format, and as "13" by browsers."""
+    assert moving._percent(0.125, 0) == "13 %" and moving._percent(0.8125) == "81.3 %"
 
 
 def test_lengths_and_gaps_are_refused():

@@ -58,7 +58,8 @@ export function frameAuc(series, labels, average, single) {
   return found.reduce((a, b) => a + b, 0) / found.length;
 }
 
-const percent = (x, digits = 1) => `${(100 * x).toFixed(digits)} %`;
+const percent = (x, digits = 1) =>
+  `${(Math.floor(100 * 10 ** digits * x + 0.5) / 10 ** digits).toFixed(digits)} %`;
 
 // drawing: SVG as text, in the page's colours (see book.css)
 
@@ -145,7 +146,7 @@ const kinds = {
         `<line class="level" x1="0" x2="${W}" y1="${y(level)}" y2="${y(level)}"/>`,
       ) + curve(points, rates([caught, wrong]));
       const right = caught + wrong ? percent(caught / (caught + wrong), 0) : "none";
-      return `At ${level.toFixed(2)}: ${caught} of ${abnormal} abnormal frames raise an alarm, ` +
+      return `At ${Number(level.toPrecision(6))}: ${caught} of ${abnormal} abnormal frames raise an alarm, ` +
         `and ${wrong} of ${scores.length - abnormal} normal ones. Alarms that are right: ` +
         `${right}. The AUC, whatever the threshold: ${percent(data.auc)}.`;
     };
@@ -159,7 +160,7 @@ const kinds = {
       place.innerHTML = strip(fused, data.labels) +
         curve(data.sweep, [psi, value], low - 0.01, high + 0.01);
       return `ψ = ${psi.toFixed(2)}: ${percent(psi, 0)} appearance, ` +
-        `${(100 - 100 * psi).toFixed(0)} % motion. AUC of these videos: ${percent(value)}.`;
+        `${percent(1 - psi, 0)} motion. AUC of these videos: ${percent(value)}.`;
     };
   },
 

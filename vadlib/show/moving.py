@@ -115,6 +115,11 @@ def _text(words: str) -> str:
     return html.escape(words, quote=True)
 
 
+def _percent(share: float, digits: int = 1) -> str:
+    """A share in percent, halves rounded up as in moving.js: `format` would round some down."""
+    return f"{np.floor(100 * 10**digits * share + 0.5) / 10**digits:.{digits}f} %"
+
+
 def _seven(values: np.ndarray) -> list[float]:
     """Numbers for JSON: seven digits tell float32 scores apart."""
     return [float(f"{v:.7g}") for v in np.asarray(values, dtype=np.float64)]
@@ -180,10 +185,10 @@ def scrubber(
     def say(v: Values) -> str:
         truth = "abnormal" if data["labels"][v["at"]] else "normal"
         score = data["scores"][v["at"]]
-        share = np.mean(np.array(data["scores"]) < score)
+        share = float(np.mean(np.array(data["scores"]) < score))
         return (
             f"Frame {data['index'][v['at']]}, in truth {truth}: "
-            f"its score is above that of {100 * share:.0f} % of this clip's frames."
+            f"its score is above that of {_percent(share, 0)} of this clip's frames."
         )
 
     return Moving("scrubber", data, dials, draw, say, alt or "A frame, its heat and its score")
@@ -225,11 +230,11 @@ def threshold(scores: Sequence[np.ndarray], labels: Sequence[np.ndarray], alt: s
     def say(v: Values) -> str:
         alarms = s >= v["level"]
         caught, false = int((alarms & y).sum()), int((alarms & ~y).sum())
-        right = f"{100 * caught / (caught + false):.0f} %" if caught + false else "none"
+        right = _percent(caught / (caught + false), 0) if caught + false else "none"
         return (
-            f"At {v['level']:.2f}: {caught} of {y.sum()} abnormal frames raise an alarm, and "
+            f"At {v['level']:.6g}: {caught} of {y.sum()} abnormal frames raise an alarm, and "
             f"{false} of {(~y).sum()} normal ones. Alarms that are right: {right}. "
-            f"The AUC, whatever the threshold: {100 * auc:.1f} %."
+            f"The AUC, whatever the threshold: {_percent(auc)}."
         )
 
     return Moving(
@@ -280,7 +285,7 @@ def psi(
 
     sweep = [[w / 50, frame_auc([fused(w / 50)], [y])] for w in range(51)]
     data = {"hulls": hulls, "labels": _bits(y), "sweep": sweep}
-    dials = (Dial("psi", "ψ, the weight of appearance", start, 0, 1, 0.01),)
+    dials = (Dial("psi", "ψ, the weight of appearance", round(start, 2), 0, 1, 0.01),)
 
     def draw(v: Values) -> Figure:
         style()
@@ -296,8 +301,8 @@ def psi(
     def say(v: Values) -> str:
         auc = frame_auc([fused(v["psi"])], [y])
         return (
-            f"ψ = {v['psi']:.2f}: {100 * v['psi']:.0f} % appearance, "
-            f"{100 - 100 * v['psi']:.0f} % motion. AUC of these videos: {100 * auc:.1f} %."
+            f"ψ = {v['psi']:.2f}: {_percent(v['psi'], 0)} appearance, "
+            f"{_percent(1 - v['psi'], 0)} motion. AUC of these videos: {_percent(auc)}."
         )
 
     return Moving("psi", data, dials, draw, say, alt or "Scores over frames, and AUC over psi")
@@ -370,6 +375,6 @@ def protocols(
         return figure
 
     def say(v: Values) -> str:
-        return "AUC: " + ", ".join(f"{n} {100 * a:.1f} %" for n, a in aucs(v).items()) + "."
+        return "AUC: " + ", ".join(f"{n} {_percent(a)}" for n, a in aucs(v).items()) + "."
 
     return Moving("protocols", data, dials, draw, say, alt or "AUC of each method as bars")
