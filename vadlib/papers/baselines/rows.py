@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vadlib.lab.experiment import Experiment, Method, TrainConfig
+from vadlib.lab.sets import PROFILES
 from vadlib.papers.baselines.config import PainterConfig
 
 RULES = ("random", "frame-index", "copy-last", "flow-magnitude", "zero-flow")
@@ -56,6 +57,10 @@ PASSES: dict[str, dict[str, Any]] = {
     "-wide-long": {"code": 64, "train": TRAIN[8]},
 }
 
+PLACES = [
+    (data, p) for data in ("ped2", "plaza") for p in PROFILES if (data, p) != ("ped2", "smoke")
+]
+
 # weakly labelled data -> the rule that is measured there, and how many seeds (Ped2 draws for each)
 WEAK = {
     "plaza-bags": ("flow-bag", 1),
@@ -88,10 +93,10 @@ ROWS = [
             note=f"code of {config.get('code', PainterConfig.code)} channels",
         )
         for suffix, config in (WIDTHS | PASSES).items()
-        for data, profile in (("ped2", "standard"), ("plaza", "smoke"), ("plaza", "standard"))
+        for data, profile in PLACES
     ),
     *(
         Experiment(f"predictor-{data}-{profile}", PREDICTOR, data, profile)
-        for data, profile in (("ped2", "standard"), ("plaza", "smoke"), ("plaza", "standard"))
+        for data, profile in PLACES
     ),
 ]
