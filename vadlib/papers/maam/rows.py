@@ -89,3 +89,12 @@ MADE = [
     ),
 ]
 ROWS = [replace(row, chosen=CHOSEN) for row in MADE]
+
+# Rows for a GPU (`vadlib gpu-day`) and their places among all papers': the paper's own settings
+# first, then whether its memory does anything where appearance alone decides.
+WORTH = {
+    "maam-ped2-full": 1,
+    "maam-app-ped2-full": 4,
+    "maam-app-nomemory-ped2-full": 5,
+    "maam-nomemory-ped2-full": 9,
+}
