@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 import threading
 import zipfile
@@ -16,6 +17,14 @@ from vadlib.errors import VadError
 
 BODY = np.random.default_rng(0).bytes(300_000)
 SHA = hashlib.sha256(BODY).hexdigest()
+ENTRY = {
+    "title": "Ped2",
+    "homepage": "http://home.page",
+    "licence": "research use",
+    "into": ".",
+    "makes": ["UCSDped2"],
+    "files": [],
+}
 
 
 class Server(ThreadingHTTPServer):
@@ -114,6 +123,37 @@ def test_offline_says_where_to_get_it_and_where_to_put_it(server, tmp_path):
         fetch.download(server.url, tmp_path / "a", SHA, "Get it from there and put it at here.")
 
 
+def test_a_host_that_goes_on_elsewhere_is_noticed(server, tmp_path, monkeypatch):
+    (tmp_path / "a.part").write_bytes(BODY[:1000])
+    real = fetch.requests.get
+
+    def get(*args, **options):
+        answer = real(*args, **options)
+        answer.headers["Content-Range"] = f"bytes 500-{len(BODY) - 1}/{len(BODY)}"
+        return answer
+
+    monkeypatch.setattr(fetch.requests, "get", get)
+    with pytest.raises(VadError, match="bytes 500 where bytes 1000 were asked for"):
+        fetch.download(server.url, tmp_path / "a")
+
+
+def test_a_short_answer_is_noticed_even_where_the_client_does_not_count(
+    server, tmp_path, monkeypatch
+):
+    server.cut, real = 100_000, fetch.requests.get
+
+    def get(*args, **options):
+        answer = real(*args, **options)
+        answer.raw.enforce_content_length = False  # as the client's first version
+        answer.raw.length_remaining = None
+        return answer
+
+    monkeypatch.setattr(fetch.requests, "get", get)
+    with pytest.raises(VadError, match="ended at 100000 of 300000 bytes"):
+        fetch.download(server.url, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
 # ----------------------------------------------------------------------------------- archives
 
 
@@ -187,6 +227,45 @@ def test_a_damaged_archive_leaves_nothing(tmp_path):
     assert not list((tmp_path / "out").iterdir())
 
 
+def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path):
+    """10 GB of zeros: 10 MB as a zip. The tar says so in its head, and is not read to its end."""
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        for number in range(3):
+            with file.open(f"zeros-{number}", "w") as member:
+                for _ in range(40):
+                    member.write(bytes(2**20))
+    head = tarfile.TarInfo("zeros")
+    head.size = 10 * 2**30
+    (tmp_path / "bomb.tar").write_bytes(head.tobuf() + bytes(2**20))
+    for name in ("bomb.zip", "bomb.tar"):
+        with pytest.raises(VadError, match=f"{name} holds more than"):
+            fetch.extract(tmp_path / name, tmp_path / "out")
+        assert not list((tmp_path / "out").iterdir())
+
+
+def test_what_does_not_fit_the_disk_is_told_beforehand(tmp_path, monkeypatch):
+    tar = tar_of(tmp_path / "a.tar.gz", ("set/one", b"1" * 5000))
+    free = shutil.disk_usage(tmp_path)._replace(free=store.SPARE + 4000)
+    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda folder: free)
+    with pytest.raises(VadError, match="a.tar.gz needs more than the .* MB that are free"):
+        fetch.extract(tar, tmp_path / "out")
+
+
+def test_an_encrypted_or_unknown_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("one.txt", b"fine")
+    plain = (tmp_path / "a.zip").read_bytes()
+    at, central = plain.index(b"PK\x03\x04"), plain.index(b"PK\x01\x02")
+    for name, (flags, kind) in {"locked": (1, 0), "strange": (0, 77)}.items():
+        bits = bytearray(plain)
+        bits[at + 6], bits[central + 8] = flags, flags
+        bits[at + 8], bits[central + 10] = kind, kind
+        (tmp_path / f"{name}.zip").write_bytes(bits)
+        with pytest.raises(VadError, match=f"{name}.zip cannot be unpacked"):
+            fetch.extract(tmp_path / f"{name}.zip", tmp_path / "out")
+        assert not list((tmp_path / "out").iterdir())
+
+
 # -------------------------------------------------------------------------------- whole fetch
 
 
@@ -195,14 +274,8 @@ def house(tmp_path, monkeypatch, server):
     """A home whose manifest knows one data set, served by this machine."""
     tar = tar_of(tmp_path / "made.tar.gz", ("UCSDped2/Train/Train001/readme", b"hello"))
     server.body = tar.read_bytes()
-    entry = {
-        "title": "Ped2",
-        "homepage": "http://home.page",
-        "licence": "research use",
-        "into": ".",
-        "makes": ["UCSDped2"],
-        "files": [{"url": server.url, "sha256": hashlib.sha256(server.body).hexdigest()}],
-    }
+    sha = hashlib.sha256(server.body).hexdigest()
+    entry = ENTRY | {"files": [{"url": server.url, "sha256": sha}]}
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "manifest.json").write_text(
         json.dumps({"ped2": entry, "by_hand": {**entry, "makes": ["campus"], "files": []}})
@@ -248,22 +321,59 @@ def test_the_committed_manifest(monkeypatch):
     entries = fetch.manifest()
     assert set(entries) == {"ped1", "ped2", "avenue", "shanghaitech"}
     for entry in entries.values():
-        assert entry["title"] and entry["homepage"].startswith("http") and entry["licence"]
-        for file in entry["files"]:
-            assert file["sha256"] is None or len(bytes.fromhex(file["sha256"])) == 32
-            assert file["sha256"] is None or file["sha256_source"]
+        for file in entry.files:  # what everybody can fetch is known by its hash, and from whom
+            assert file.sha256 and file.sha256_source
 
 
 def test_without_a_repository_the_installed_manifest_is_read(tmp_path, monkeypatch):
     monkeypatch.setenv("VADLIB_HOME", str(tmp_path))
     monkeypatch.setattr(fetch, "INSTALLED", tmp_path / "manifest.json")
-    (tmp_path / "manifest.json").write_text('{"ped2": {}}')
-    assert fetch.manifest() == {"ped2": {}}
+    (tmp_path / "manifest.json").write_text(json.dumps({"ped2": ENTRY}))
+    assert fetch.manifest()["ped2"].title == "Ped2"
 
 
 def test_a_missing_manifest(tmp_path, monkeypatch):
     monkeypatch.setenv("VADLIB_HOME", str(tmp_path))
     monkeypatch.setattr(fetch, "INSTALLED", tmp_path / "nowhere.json")
-    with pytest.raises(VadError, match="manifest.json cannot be read"):
+    with pytest.raises(VadError, match="nowhere.json cannot be read"):
         fetch.manifest()
     assert store.home() == tmp_path
+
+
+BAD = {
+    "null": None,
+    "a list": [],
+    "no entry": {"ped2": None},
+    "no title": {"ped2": {k: v for k, v in ENTRY.items() if k != "title"}},
+    "an unknown field": {"ped2": ENTRY | {"mirror": "http://x.y/z"}},
+    "nothing made": {"ped2": ENTRY | {"makes": []}},
+    "made outside": {"ped2": ENTRY | {"makes": ["../elsewhere"]}},
+    "made at the root": {"ped2": ENTRY | {"makes": ["/etc"]}},
+    "made on another drive": {"ped2": ENTRY | {"makes": ["C:\\Windows"]}},
+    "unpacked outside": {"ped2": ENTRY | {"into": "sets/../../.."}},
+    "unpacked nowhere": {"ped2": ENTRY | {"into": ""}},
+    "url a number": {"ped2": ENTRY | {"files": [{"url": 3, "sha256": None}]}},
+    "url of a file here": {"ped2": ENTRY | {"files": [{"url": "file:///etc/x", "sha256": None}]}},
+    "url of a folder": {"ped2": ENTRY | {"files": [{"url": "http://x.y/", "sha256": None}]}},
+    "url upwards": {"ped2": ENTRY | {"files": [{"url": "http://x.y/%2e%2e", "sha256": None}]}},
+    "sha256 short": {"ped2": ENTRY | {"files": [{"url": "http://x.y/z", "sha256": "12"}]}},
+    "sha256 missing": {"ped2": ENTRY | {"files": [{"url": "http://x.y/z"}]}},
+}
+
+
+@pytest.mark.parametrize("content", BAD.values(), ids=BAD.keys())
+def test_a_manifest_of_another_form_is_refused(tmp_path, monkeypatch, content):
+    monkeypatch.setenv("VADLIB_HOME", str(tmp_path))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(VadError, match="manifest.json: .*Restore it with git"):
+        fetch.manifest()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe{", b"[" * 100_000])
+def test_a_manifest_that_is_no_json(tmp_path, monkeypatch, content):
+    monkeypatch.setenv("VADLIB_HOME", str(tmp_path))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "manifest.json").write_bytes(content)
+    with pytest.raises(VadError, match="manifest.json cannot be read as JSON"):
+        fetch.manifest()

@@ -1,5 +1,6 @@
 """The training loop: it repeats, it resumes, it stops early on nonsense, it runs in parallel."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -151,8 +152,9 @@ def test_a_damaged_checkpoint_is_named(tmp_path, damage):
 def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "x.pt"
     training.write(path, {"a": 1})
-    monkeypatch.setattr(torch, "save", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(Path, "write_bytes", lambda *a: (_ for _ in ()).throw(full))
+    with pytest.raises(VadError, match="no disk space left for .*x.pt"):
         training.write(path, {"a": 2})
     assert training.read(path) == {"a": 1} and os.listdir(tmp_path) == ["x.pt"]
 

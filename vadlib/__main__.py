@@ -49,7 +49,9 @@ def parser() -> argparse.ArgumentParser:
 
     one = command("fit", fit, "train a method on a data set and keep its checkpoint")
     one.add_argument("method")
-    one.add_argument("--data", default="plaza", help="plaza, ped1, ped2, avenue, shanghaitech")
+    one.add_argument(
+        "--data", default="plaza", help="plaza, ped2, ..., or a folder of films of normal footage"
+    )
     _common(one)
     one.add_argument("--folder", type=Path, help="keep progress here, and resume from it")
     one.add_argument("--out", type=Path, required=True, help="the checkpoint to write")
@@ -59,7 +61,18 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("method")
     one.add_argument("videos", nargs="+", type=Path, help="video files")
     one.add_argument("--checkpoint", type=Path, help="made by `vadlib fit`; baselines need none")
-    one.add_argument("--size", type=_size, default=(128, 192), help="HEIGHTxWIDTH, 128x192")
+    one.add_argument("--size", type=_size, help="HEIGHTxWIDTH; the checkpoint's, or 128x192")
+    one.add_argument(
+        "--normal",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="films of normal footage: a frame is called abnormal where its score lies above 99 of "
+        "100 of theirs; the training videos' are taken where a checkpoint knows them",
+    )
+    one.add_argument(
+        "--cache", action="store_true", help="keep frames and flow; needs memory for a whole film"
+    )
     one.add_argument("--device", default="auto")
     one.add_argument("--out", type=Path, help="a CSV file; standard output when not given")
 
@@ -125,7 +138,6 @@ def fit(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from vadlib import papers
-    from vadlib.lab.checkpoints import save_checkpoint
     from vadlib.lab.experiment import Experiment
 
     method, overrides = papers.method(options.method), {}
@@ -135,42 +147,64 @@ def fit(options: argparse.Namespace) -> None:
     if options.epochs is not None:
         overrides["train"] = replace(config.train, epochs=options.epochs)
     exp = Experiment("fit", method, options.data, options.profile, config=overrides)
+    from vadlib.lab import films
+    from vadlib.lab.checkpoints import save_checkpoint
+
     model: Any = exp.detector(options.seed, options.device)
-    history = model.fit(exp.load("train"), folder=options.folder)
-    save_checkpoint(options.out, model, exp.name, exp.stamp, "", history)
+    videos = exp.load("train")
+    history = model.fit(videos, folder=options.folder)
+    normal = [v for v in videos if getattr(v, "label", 0) == 0]  # bags may be abnormal
+    usual: dict[str, Any] = {"threshold": films.threshold(model.score(v).frame for v in normal)}
+    if not exp.set.bags:
+        usual["size"] = videos[0].size
+    save_checkpoint(options.out, model, exp.name, exp.stamp, "", history, **usual)
     print(f"{options.out}: {history.samples} frames in {history.seconds:.0f} s")
 
 
 def score(options: argparse.Namespace) -> None:
     from vadlib import papers
-    from vadlib.data import video
-    from vadlib.lab.checkpoints import from_checkpoint
 
-    method = papers.method(options.method)
+    method, limit, usual = papers.method(options.method), None, None
+    from vadlib.data import footage
+    from vadlib.data.store import whole
+    from vadlib.lab import films
+    from vadlib.lab.checkpoints import from_checkpoint, usual_of
+
+    names = footage.names(options.videos)
     if not method.trained:
         model = method.make()
     elif options.checkpoint is None:
         raise VadError(f"{method.name} needs --checkpoint", "Make one with `vadlib fit`.")
     else:
         model = from_checkpoint(method, options.checkpoint, options.device)
-    out = open(options.out, "w", newline="") if options.out else sys.stdout  # noqa: SIM115
-    try:
+        limit, usual = usual_of(options.checkpoint)
+    size = options.size or usual or (128, 192)
+    if size != usual:
+        limit = None  # it was measured at another size
+    if options.normal:
+        parts = (films.score(model, path, size, options.cache) for path in options.normal)
+        limit = films.threshold(scores.frame for part in parts for scores, _ in part)
+
+    def write(out: Any) -> None:
         table = csv.writer(out)
-        table.writerow(["video", "frame", "score"])
-        for path in options.videos:
-            scores = model.score(video.read(path, size=options.size))
-            rows = zip(scores.index, scores.frame, strict=True)
-            table.writerows([scores.video, int(i), f"{s:.6g}"] for i, s in rows)
-    finally:
-        if options.out:
-            out.close()
+        table.writerow(films.COLUMNS)
+        for name, path in zip(names, options.videos, strict=True):
+            parts = films.score(model, path, size, options.cache)
+            table.writerows(films.rows(name, parts, limit))
+
+    if options.out is None:
+        write(sys.stdout)
+        return
+    with whole(options.out) as part, part.open("w", newline="") as out:
+        write(out)
 
 
 def reproduce(options: argparse.Namespace) -> None:
     from vadlib import papers
-    from vadlib.lab import run
 
     exp = papers.experiment(options.name, options.profile)
+    from vadlib.lab import run  # PyTorch takes seconds to load: a wrong name is told at once
+
     if options.confirm:
         seed = options.seed[0] if options.seed else exp.seeds[0]
         run.confirm(exp, seed, options.device)

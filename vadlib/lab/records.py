@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from vadlib.data.schema import check
 from vadlib.data.store import digest, home, whole
 from vadlib.detector import Scores
 from vadlib.errors import VadError
-from vadlib.lab.schema import Record, check
+from vadlib.lab.schema import Record
 
 RESTORE = "Restore it with git, or make it again: vadlib reproduce NAME."
 

@@ -160,7 +160,7 @@ def train_or_load(
         minutes = content["history"]["seconds"] / 60
         say(f"Loaded {path.name}, trained for {minutes:.1f} minutes.")
         return model, History(**content["history"])
-    if exp.committed and seed in exp.seeds:
+    if seed in exp.committed:
         raise VadError(
             f"{path} is missing",
             f"It belongs to the repository: restore it with git, or make it again with "

@@ -1,24 +1,24 @@
-"""What a record must be: every field, its type and its range, and that its parts agree."""
+"""What a record, a checkpoint, a config and a run's settings must be: every field, its type and its
+range, and that its parts agree."""
 
 from __future__ import annotations
 
+import json
+import math
 import statistics
-from typing import Annotated, Any
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from vadlib.data.schema import Strict, Text, first_of
 from vadlib.errors import VadError
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Text = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Config = TypeVar("Config")
 HEADLINE = ("headline", "auc", "score")
-
-
-class Strict(BaseModel):
-    """No silent conversions, and no field that nobody knows."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
 
 class Row(Strict):
@@ -138,12 +138,72 @@ class Record(Strict):
         return self
 
 
-def check(kind: type[BaseModel], content: Any, where: str, remedy: str) -> None:
-    """That some content is of a kind. Raises VadError naming the file, the field and the remedy."""
+class Progress(Strict):
+    """How a training went, as `detector.History` keeps it."""
+
+    seconds: Seconds
+    samples: Annotated[int, Field(ge=0)]
+    steps: list[int]
+    terms: dict[str, list[Finite]]
+    cpu_seconds: Seconds = 0
+    precision: Text = "float32"
+    flops_per_sample: Seconds = 0
+    seen: dict[str, Finite] = {}
+    held_out: dict[str, Finite] = {}
+
+
+class Checkpoint(Strict):
+    """The weights that a run left, who made them from what, and how training went.
+
+    state            what the detector's `state()` gave: it alone knows the form, and it is asked
+    threshold, size  of `vadlib fit`: the score that normal footage stays below, and its (H, W)
+    """
+
+    state: dict[str, Any]
+    experiment: Text
+    stamp: Text
+    data_sha: str
+    history: Progress
+    threshold: Finite | None = None
+    size: Annotated[tuple[int, int], Field(strict=False)] | None = None
+
+
+def config_from(kind: type[Config], content: Any, where: str, remedy: str) -> Config:
+    """A method's config out of what a file says, every field of it and no other; of `train`, fields
+    that are newer than the file may be missing: how it was trained decides nothing any more.
+
+    Raises VadError naming the field where one is missing, unknown, of another type, not one of the
+    choices, negative, or not finite: no config of this library has a use for such a number.
+    """
     try:
-        kind.model_validate(content)
+        text = json.dumps(content)  # as JSON, in which a dict may stand for a dataclass
+        made = TypeAdapter(kind).validate_json(text, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        what = first["msg"].removeprefix("Value error, ")
-        raise VadError(f"{where}{': ' + field if field else ''}: {what}", remedy) from error
+        raise VadError(f"{where}: {first_of(error)}", remedy) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise VadError(f"{where} is no config ({error})", remedy) from error
+    given, known = dict(_leaves(content)), dict(_leaves(asdict(made)))  # type: ignore[call-overload]
+    for field in (*known, *given):
+        if field.startswith("train.") and field not in given and "train" in content:
+            continue
+        if field not in given or field not in known:
+            what = "is missing" if field not in given else "is no field of it"
+            raise VadError(f"{where}: {field} {what}", remedy)
+        value = known[field]
+        if isinstance(value, int | float) and not (math.isfinite(value) and value >= 0):
+            raise VadError(f"{where}: {field} is {value}", remedy)
+    return made
+
+
+def _leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value in nested dicts and lists, by the names that lead to it."""
+    items = None
+    if isinstance(content, dict):
+        items = content.items()
+    elif isinstance(content, list | tuple):
+        items = enumerate(content)
+    if items is None:
+        yield name, content
+        return
+    for key, value in items:
+        yield from _leaves(value, f"{name}.{key}" if name else str(key))

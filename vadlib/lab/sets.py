@@ -105,6 +105,14 @@ def _ped2_bags(extractor: str) -> DataSet:
     )
 
 
+def own_films(folder: str) -> DataSet:
+    """The films of a folder, as normal footage to train on."""
+    return DataSet(
+        "vadlib.data.footage:videos",
+        lambda profile, split: {"folder": folder, "size": SIZES[profile]},
+    )
+
+
 def _features(name: str) -> DataSet:
     return DataSet("vadlib.data.bags:load", lambda profile, split: {"name": name}, bags=True)
 

@@ -127,7 +127,7 @@ def source_of(module: str) -> Source | None:
 @cache
 def _read(module: str, path: Path, changed: int) -> Source:
     source = Source(module, path.name == "__init__.py", _lines(path, changed))
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in _tree(path, changed).body:
         imports = _imports(node, module if source.package else module.rpartition(".")[0])
         if not isinstance(node, DEFINITION):  # an import under `if` or `try` is the module's too
             for name, targets in imports.items():
@@ -257,6 +257,12 @@ def code_of(path: Path) -> str:
 
 
 @cache
+def _tree(path: Path, changed: int) -> ast.Module:
+    """A file's syntax tree, made once."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def _lines(path: Path, changed: int) -> list[str]:
     """The lines of a file, empty where there is only a comment or a docstring."""
     text = path.read_text(encoding="utf-8")
@@ -265,7 +271,7 @@ def _lines(path: Path, changed: int) -> list[str]:
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(_tree(path, changed)):
         if isinstance(node, ast.Module | DEFINITION) and ast.get_docstring(node) is not None:
             for row in range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1):
                 lines[row - 1] = ""

@@ -105,7 +105,8 @@ def _hashes(packages: frozenset[str], beyond: Names, state: Any) -> dict[Stateme
         links[s] = [f.target for f in found if f.target not in stop]
         code[s] = _hash(_text(s, sources))
     for _ in range(ROUNDS):
-        code = {s: _hash(code[s], *(code.get(t, str(t)) for t in links[s])) for s in every}
+        # what is outside stands for itself; a Statement's own text is long, and not asked for
+        code = {s: _hash(code[s], *(code.get(t) or str(t) for t in links[s])) for s in every}
     return code
 
 

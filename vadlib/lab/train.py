@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import json
 import math
 import os
 import time
+import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,7 @@ from tqdm.auto import tqdm
 
 from vadlib.data.clips import Clips
 from vadlib.detector import History
-from vadlib.errors import VadError
+from vadlib.errors import VadError, writing
 from vadlib.lab.experiment import TrainConfig
 from vadlib.lab.timing import bfloat16_is_faster
 
@@ -288,27 +291,41 @@ def fingerprint(net: nn.Module, clips: Clips, config: TrainConfig) -> str:
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a checkpoint whole or not at all. Raises VadError where the disk does not take it."""
+    packed = io.BytesIO()
+    torch.save(content, packed)  # to a disk without room it would raise what says nothing
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        torch.save(content, part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with writing(path, "Choose a file in a folder that you may write to."):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(packed.getbuffer())
+            os.replace(part, path)
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 def read(path: Path | str) -> dict[str, Any]:
-    """Read a checkpoint. Raises VadError naming the file when it is missing or damaged."""
+    """Read a checkpoint. Raises VadError naming the file when it is missing or damaged.
+
+    Not a flipped bit goes unnoticed: the file is a zip, whose checksums torch writes and never
+    reads.
+    """
     path = Path(path)
     if not path.exists():
         raise VadError(f"{path} is missing", "Train it, or fetch the file from the repository.")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen kinds for a damaged file
+        with zipfile.ZipFile(path) as file:
+            damaged = file.testzip()
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zipfile and torch raise half a dozen kinds for a damaged file
         raise VadError(f"{path} is not a readable checkpoint", "Delete it and train again.") from (
             error
         )
+    if damaged or not isinstance(content, dict):
+        what = f"damaged: {damaged} is not what was written" if damaged else "not a checkpoint"
+        raise VadError(f"{path} is {what}", "Delete it and train again.")
+    return content
 
 
 def save(path: Path, net: nn.Module, optimizer: Any, state: dict, fabric: Fabric) -> None:

@@ -89,10 +89,15 @@ def tables_of(paper: str) -> dict[str, Any]:
     return _claims(paper, "TABLES", {})
 
 
-def _claims(paper: str, what: str, none: Any) -> Any:
+def equations_of(paper: str) -> list[Any]:
+    """A paper's equations, each with its cells, its line and its test."""
+    return _claims(paper, "EQUATIONS", [], "equations")
+
+
+def _claims(paper: str, what: str, none: Any, module: str = "claims") -> Any:
     if paper not in PAPERS:
         raise VadError(f"there is no paper {paper!r}", f"Use one of: {', '.join(PAPERS)}.")
-    name = f"vadlib.papers.{paper}.claims"
+    name = f"vadlib.papers.{paper}.{module}"
     if importlib.util.find_spec(name) is None:
         return none
     return getattr(importlib.import_module(name), what)
