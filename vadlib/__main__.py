@@ -1,4 +1,4 @@
-"""The command line: `vadlib data | fit | score | reproduce | grid | status | new`."""
+"""The command line: `vadlib data | fit | score | reproduce | grid | gpu-day | status | new`."""
 
 from __future__ import annotations
 
@@ -95,6 +95,11 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--slurm", type=int, metavar="JOBS", help="workers as so many jobs of Slurm")
     one.add_argument("--partition", help="of Slurm")
     one.add_argument("--hours", type=float, default=12, help="that a job of Slurm may take")
+
+    one = command("gpu-day", gpu_day, "spend a short time on a GPU on the rows that are worth most")
+    one.add_argument("--minutes", type=float, default=28)
+    one.add_argument("--device", default="cuda", help="cuda; cpu for a dry run")
+    one.add_argument("--out", type=Path, help="a folder for what leaves the machine, 64 MB at most")
 
     one = command("status", status, "list the records: what was measured, and what is stale")
     one.add_argument("--json", action="store_true", help="every number, as JSON")
@@ -228,6 +233,18 @@ def grid(options: argparse.Namespace) -> None:
     with connect(options.scheduler, options.workers, gpus, jobs) as client:
         done = lab.run_grid(rows, client, options.seeds, options.device)
     print(f"{len(done.took)} runs are recorded")
+
+
+def gpu_day(options: argparse.Namespace) -> None:
+    from vadlib import papers
+    from vadlib.lab.gpu_day import spend
+    from vadlib.lab.train import pick_device
+
+    device = pick_device(options.device)
+    rows = [papers.experiment(name) for name in papers.worth()]
+    day = spend(rows, options.minutes, device, options.out)
+    cut = f"; {day.cut[0]}, seed {day.cut[1]}, goes on next time" if day.cut else ""
+    print(f"{len(day.ended)} runs are recorded{cut}; {day.left} wait")
 
 
 def status(options: argparse.Namespace) -> None:

@@ -7,12 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from vadlib.data.store import _explained, home
-
-try:
-    import fcntl
-except ImportError:  # Windows has no flock: there two processes may run the same thing
-    fcntl = None
+from vadlib.data.store import _explained, fcntl, home
 
 
 @contextmanager
@@ -29,7 +24,7 @@ def alone(what: str, say: Callable[[str], Any] = lambda text: None) -> Iterator[
         file = path.open("a")
     waited = False
     try:
-        if fcntl is not None:
+        if fcntl is not None:  # Windows has none: there two processes may run the same thing
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

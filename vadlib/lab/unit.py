@@ -25,19 +25,19 @@ def run(name: str, seed: int, device: str = "auto") -> dict[str, Any]:
     record and the scores lie in the folder that `home()` is on this machine.
     """
     _tell({"unit": [name, seed], "host": socket.gethostname()})
-    command = [sys.executable, "-m", "vadlib", "reproduce", name, "--seed", str(seed)]
     # one thread a run: many runs side by side, each with threads that wait for one another, crawl
     calm = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TQDM_DISABLE": "1"}
-    started = time.monotonic()
-    done = subprocess.run(
-        [*command, "--device", device],
-        env=calm | os.environ | {FOLLOW: "1"},
-        capture_output=True,
-        text=True,
-    )
+    started, env = time.monotonic(), calm | os.environ | {FOLLOW: "1"}
+    done = subprocess.run(command(name, seed, device), env=env, capture_output=True, text=True)
     seconds = time.monotonic() - started
     failed = "" if done.returncode == 0 else reason(done.returncode, done.stderr)
     return {"host": socket.gethostname(), "seconds": seconds, "failed": failed}
+
+
+def command(name: str, seed: int, device: str = "auto") -> list[str]:
+    """What reproduces one seed of a row, as a process of its own."""
+    asked = ["reproduce", name, "--seed", str(seed), "--device", device]
+    return [sys.executable, "-m", "vadlib", *asked]
 
 
 def _tell(news: dict[str, Any]) -> None:

@@ -37,6 +37,12 @@ def experiments() -> dict[str, Experiment]:
     return {e.name: e for rows in _rows() for e in rows.ROWS}
 
 
+def worth() -> list[str]:
+    """Experiments that a GPU is needed for, the most valuable first, as the papers' rows say it."""
+    said = {name: rank for rows in _rows() for name, rank in getattr(rows, "WORTH", {}).items()}
+    return sorted(said, key=lambda name: said[name])
+
+
 def _rows() -> list[Any]:
     return [importlib.import_module(f"vadlib.papers.{paper}.rows") for paper in PAPERS]
 

@@ -81,3 +81,12 @@ MADE = [
 # of the long runs one network is kept: chapter 7 looks at what it paints
 LONG = {"maam-ped2-long": (0,)}
 ROWS = [replace(r, chosen=CHOSEN, committed=LONG.get(r.name, r.committed)) for r in MADE]
+
+# Rows for a GPU (`vadlib gpu-day`) and their places among all papers': the paper's own settings
+# first, then whether its memory does anything where appearance alone decides.
+WORTH = {
+    "maam-ped2-full": 1,
+    "maam-app-ped2-full": 4,
+    "maam-app-nomemory-ped2-full": 5,
+    "maam-nomemory-ped2-full": 9,
+}

@@ -107,3 +107,7 @@ ROWS = [
     *_row("-three-random", "so, gates random", frames=3, gate="random"),
     *_row("-three-fixed", "so, gates at one half", frames=3, gate="fixed"),
 ]
+
+# Rows for a GPU (`vadlib gpu-day`): three frames, one as in the paper, and the natural reading of
+# what is printed.
+WORTH = {"mdsf-three-ped2-full": 3, "mdsf-ped2-full": 8, "mdsf-natural-ped2-full": 10}
