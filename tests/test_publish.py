@@ -155,7 +155,7 @@ def test_a_kernel_that_dies_is_reported_with_its_cell(book, capfd):
     [
         (["--set", "FOO=1"], "FOO"),
         (["--set", "PROFILE=smoek"], "smoek"),
-        (["--set", "SEED=-1"], "SEED=-1"),
+        (["--set", "SEED=-1"], "not '-1'"),
         (["--set", "DEVICE=gpu"], "gpu"),
         (["--only", "99_none"], "99_none"),
     ],

@@ -22,12 +22,14 @@ import vadlib
 from vadlib import data as datasets
 from vadlib import papers
 from vadlib.data.base import Video
+from vadlib.data.schema import check as check_parameters
 from vadlib.detector import History
 from vadlib.errors import VadError
 from vadlib.lab import records as kept_records
 from vadlib.lab import run as lab
 from vadlib.lab.claims import WAITING, Difference, Value
 from vadlib.lab.equations import line_of
+from vadlib.lab.schema import Chapter
 from vadlib.lab.sets import SIZES, load
 from vadlib.lab.train import pick_device, pick_precision
 from vadlib.measure.intervals import Interval
@@ -86,10 +88,8 @@ def start(chapter: str, PROFILE: str = "smoke", SEED: int = 0, DEVICE: str = "au
     DEVICE   "auto", "cpu", "cuda", "cuda:1" or "mps"
     Raises VadError for an unknown profile, a seed that is no whole number, a missing device.
     """
-    if PROFILE not in SIZES:
-        raise VadError(f"unknown PROFILE {PROFILE!r}", f"Use one of {', '.join(SIZES)}.")
-    if not isinstance(SEED, int) or SEED < 0:
-        raise VadError(f"SEED={SEED!r} is not a seed", "Use a whole number, 0 or more.")
+    given = {"PROFILE": PROFILE, "SEED": SEED, "DEVICE": DEVICE}
+    check_parameters(Chapter, given, f"the parameters of {chapter}", "Set it in the cell above.")
     device = pick_device(DEVICE)
     real = PROFILE != "smoke" and datasets.available("ped2")
     random.seed(SEED)
@@ -348,13 +348,16 @@ def records_table(
 
     found = results(**where)
     if not found:
-        what = ", ".join(f"{k} {v}" for k, v in where.items()) or "anything"
+        what = html.escape(", ".join(f"{k} {v}" for k, v in where.items())) or "anything"
         return md(f"There are no records yet for {what}; `make reproduce` makes them.")
     frame = pd.DataFrame([row | {"text": value_text(row)} for row in found])
     table = frame.pivot_table("text", list(rows), list(columns), "first", sort=False).fillna("")
+    # names come from files: as text, never as markup
+    shown = table.style.format(escape="html").format_index(escape="html", axis=0)
+    shown = shown.format_index(escape="html", axis=1)
     note = "Rates in percent; mean ± standard deviation over seeds."
     note += " † made by older code." if any(row["stale"] for row in found) else ""
-    return table.style.set_caption(f"{caption} {note}".strip())
+    return shown.set_caption(html.escape(f"{caption} {note}".strip(), quote=False))
 
 
 def value_text(row: dict[str, Any]) -> str:
