@@ -393,6 +393,12 @@ def test_pixels_that_touch_at_a_corner_are_one_region():
 # Intervals
 
 
+def test_a_single_draw_or_frame_is_told_as_what_it_is():
+    assert len(measure.bootstrap(lambda s, _: 0.0, [[0], [1]], [[0], [1]], draws=1).draws) == 1
+    with pytest.raises(VadError, match="all 1 frames are abnormal"):
+        frame_auc([[0.5]], [[1]])
+
+
 def test_an_interval_is_cut_at_both_ends():
     numbers, labels = [[float(i)] for i in range(9)], [[0]] * 9
     for options, ends in (({}, (2.5, 97.5)), ({"level": 0.5}, (25, 75))):

@@ -213,12 +213,12 @@ def test_a_damaged_checkpoint_is_named(tmp_path, damage):
 
 
 def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "x.pt"
+    path = tmp_path / "new" / "folder" / "x.pt"
     training.write(path, {"a": 1})
     monkeypatch.setattr(torch, "save", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError):
         training.write(path, {"a": 2})
-    assert training.read(path) == {"a": 1} and os.listdir(tmp_path) == ["x.pt"]
+    assert training.read(path) == {"a": 1} and os.listdir(path.parent) == ["x.pt"]
 
 
 def test_unknown_and_missing_devices_are_refused():
