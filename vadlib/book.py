@@ -10,7 +10,7 @@ import json
 import platform
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,10 @@ from vadlib.lab.claims import WAITING, Difference, Value
 from vadlib.lab.equations import line_of
 from vadlib.lab.schema import Chapter
 from vadlib.lab.sets import SIZES, load
+from vadlib.lab.sight import sight as look
 from vadlib.lab.train import pick_device, pick_precision
 from vadlib.measure.intervals import Interval
+from vadlib.papers.baselines.rows import MORE, RULES
 
 __all__ = [
     "Run",
@@ -388,6 +390,42 @@ def claims_table(paper: str, only: Sequence[str] | None = None) -> None:
             rows.append((quoted, claim.ran, said, verdict, claim.since))
     head = ("the paper says", "what we ran", "evidence", "verdict", "since")
     _table(head, rows, "What the paper claims, and what became of it")
+
+
+CLEAR = "plaza-clear-standard"  # what the records behind `sight` end in
+
+
+def sight(method: str, terms: Mapping[str, str]) -> None:
+    """Show what a method sees on Plaza at its level `clear`, kind by kind, and say it.
+
+    terms  the name that the page gives it -> a term of the method's score; "score" is the whole
+    Everything is from records: the method's, and those of the rules that learned nothing.
+    """
+    found = {r["name"]: r for r in records()}
+    name = f"{method}-{CLEAR}"
+    rules = [f"{rule}-{CLEAR}" for rule in (*RULES, *MORE)]
+    known = [found[rule] for rule in rules if rule in found]
+    if name not in found or not known:
+        md(f"No record on Plaza's level `clear` yet: `make reproduce NAME={name}`.")
+        return
+    seen = look(found[name], terms, known)
+    rule = seen.rule.removesuffix(f"-{CLEAR}")
+    head = ["kind of anomaly", *seen.columns, f"best rule: {rule}"]
+    rows = [
+        [kind or "all", *(f"{100 * c[kind]:.1f}" for c in seen.columns.values())]
+        + [f"{100 * seen.rules[kind]:.1f}"]
+        for kind in seen.kinds
+    ]
+    _table(head, rows, f"AUC on Plaza `clear`, percent: what {method} sees, from records")
+    gap = difference_text(compare(name, seen.rule))
+    many = f"{len(found[name]['seeds'])} seed{'s' * (len(found[name]['seeds']) > 1)}"
+    listed = ", ".join(seen.seen) or "no kind"
+    alone = f"; of these the rule does not see {', '.join(seen.gained)}" if seen.gained else ""
+    md(
+        f"**What it sees.** On Plaza at its level `clear` ({many}, profile `standard`) the method "
+        f"finds {listed} with an AUC of 75 or better in one of its terms{alone}. Over all kinds "
+        f"its score minus the best rule that learned nothing ({rule}): {gap}."
+    )
 
 
 def equations_table(paper: str) -> None:
