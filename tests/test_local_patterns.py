@@ -215,9 +215,9 @@ def test_pixels_take_the_largest_value_over_them():
 
 
 def test_spread_is_even_and_ends_at_both_ends():
-    assert sight.spread(11, 3).tolist() == [0, 5, 10]
-    assert sight.spread(3, 10).tolist() == [0, 1, 2]
-    assert sight.spread(0, 10).tolist() == []
+    assert boxes.spread(11, 3).tolist() == [0, 5, 10]
+    assert boxes.spread(3, 10).tolist() == [0, 1, 2]
+    assert boxes.spread(0, 10).tolist() == []
 
 
 def test_a_window_that_tubes_share_is_looked_at_once_and_every_tube_sees_its_own(cache, videos):
@@ -367,7 +367,7 @@ def test_each_branch_learns_its_own_captions_of_its_own_crops(videos, monkeypatc
     loose = np.concatenate([loose.captions(*p) for p in zip(videos, windows, strict=True)])
     every = [(v, t, b) for v, w in zip(videos, windows, strict=True) for t, b in enumerate(w)]
     every = [(v, t, b) for v, t, boxes in every for b in boxes]
-    kept = sight.spread(len(every), TINY.crops)
+    kept = boxes.spread(len(every), TINY.crops)
     kept = [i for i in kept if every[i][1] >= 2]
     assert (said[kept] != loose[kept]).any() and (said[kept][1:] != said[kept][:-1]).any()
     for columns, (given, _) in zip(([0], [1, 2, 3]), calls, strict=True):

@@ -1,8 +1,14 @@
-"""From scores of boxes to scores of frames: along the tracks of things, and onto the picture."""
+"""What detectors of boxes share: which to keep, and how their scores become those of frames."""
 
 from __future__ import annotations
 
+import inspect
+from functools import cache
+from importlib import import_module
+
 import numpy as np
+
+from vadlib.data import store
 
 
 def average(errors: np.ndarray, frame: np.ndarray, thing: np.ndarray, frames: int) -> np.ndarray:
@@ -23,3 +29,14 @@ def paint(boxes: np.ndarray, values: np.ndarray, size: tuple[int, int]) -> np.nd
         part = heat[int(y0) : int(np.ceil(y1)), int(x0) : int(np.ceil(x1))]
         np.maximum(part, np.float32(value), out=part)
     return heat
+
+
+@cache
+def source_of(*modules: str) -> str:
+    """What stands for the code of some modules in the key of what they made."""
+    return store.digest([inspect.getsource(import_module(f"vadlib.{m}")) for m in modules])
+
+
+def spread(count: int, at_most: int) -> np.ndarray:
+    """`at_most` of the positions 0 .. count-1, evenly spread; all of them where there are fewer."""
+    return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(int))

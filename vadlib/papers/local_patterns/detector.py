@@ -23,7 +23,7 @@ from vadlib.detector import Detector, History, Scores
 from vadlib.errors import VadError
 from vadlib.lab import train as training
 from vadlib.lab.train import pick_device, train
-from vadlib.papers.layers.boxes import average, paint
+from vadlib.papers.layers.boxes import average, paint, source_of, spread
 from vadlib.papers.layers.normal import Space, larger, unit, whitening
 from vadlib.papers.local_patterns.alignment import fit as fit_branch
 from vadlib.papers.local_patterns.alignment import look
@@ -36,8 +36,6 @@ from vadlib.papers.local_patterns.sight import (
     Sight,
     halved,
     round_weights,
-    source_of,
-    spread,
 )
 from vadlib.see import captions, motion, objects
 from vadlib.see.captions import AttributeCaptioner
