@@ -35,14 +35,13 @@ PED2: dict[str, Any] = {"bins": 1, "components": 2}  # its code's own choice the
 
 
 def _kinds(suffix: str, note: str, **config: Any) -> list[Experiment]:
-    """A row on Ped2, Plaza and Plaza's kinds; without the mixture, nothing is drawn."""
+    """A row on Ped2, Plaza, its kinds, and its level `clear`; without the mixture, nothing is
+    drawn."""
     rows = [e for e in everywhere(METHOD, suffix, note, **config) if e.profile != "smoke"]
-    rows = [
-        replace(e, name=e.name.replace("plaza-joint", "plaza-kinds"), data="plaza-kinds")
-        if e.data == "plaza-joint"
-        else e
-        for e in rows
-    ]
+    plaza = next(e for e in rows if e.data == "plaza")
+    for data in ("plaza-kinds", "plaza-clear"):
+        rows.append(replace(plaza, name=plaza.name.replace("plaza", data), data=data))
+    rows = [e for e in rows if e.data != "plaza-joint"]
     return rows if config.get("components") else [replace(e, seeds=(0,)) for e in rows]
 
 
