@@ -24,7 +24,7 @@ help:
 	@echo "                  PROFILE=smoke|standard|full  SEED=0  DEVICE=auto|cpu|cuda|mps"
 	@echo "                  ONLY=07_maam_net  FRESH=1 (run again what has not changed)"
 	@echo "make test       run the tests"
-	@echo "make lint       ruff (check, format), pyright and the layers of imports"
+	@echo "make lint       ruff, pyright, the layers of imports; zizmor and actionlint"
 	@echo "make reproduce  run an experiment: NAME=maam-ped2-standard (PROFILE= SEED= CONFIRM=1)"
 	@echo "make data       download the data sets"
 	@echo "make serve      show the built book at http://localhost:8000 (PORT=)"
@@ -54,6 +54,9 @@ test: setup
 lint: setup
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m pyright vadlib
 	@.venv/bin/lint-imports --no-logo --no-cache
+	@.venv/bin/zizmor --offline --no-progress --quiet --min-severity medium .github
+	@if command -v actionlint > /dev/null; then actionlint; \
+	  else echo "actionlint is not here (its package fetches a program); the workflow runs it"; fi
 
 reproduce: setup
 	@$(if $(NAME),,echo "Say which: make reproduce NAME=...; the names are:"; $(PY) -m vadlib status; exit 2)
