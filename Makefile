@@ -7,7 +7,7 @@ PYTHON  ?= python3
 PY      := .venv/bin/python
 
 known   := $(addsuffix =%,PROFILE SEED DEVICE PORT PYTHON ONLY FRESH NAME CONFIRM RECORD_TIMES \
-             STRICT_RECORDS)
+             STRICT_RECORDS N AGAIN)
 unknown := $(filter-out $(known),$(MAKEOVERRIDES))
 ifneq ($(unknown),)
 $(error unknown setting $(unknown); `make help` lists those that exist)
@@ -17,7 +17,7 @@ endif
 given = $(if $(filter command environment,$(origin $1)),$2 $($1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test lint reproduce data serve clean
+.PHONY: help setup book test lint mutants reproduce data serve clean
 
 help:
 	@echo "make book       execute the chapters and build the pages in _build/html"
@@ -25,6 +25,7 @@ help:
 	@echo "                  ONLY=07_maam_net  FRESH=1 (run again what has not changed)"
 	@echo "make test       run the tests"
 	@echo "make lint       ruff, pyright, the layers of imports; zizmor and actionlint"
+	@echo "make mutants    small faults made on purpose: which do the tests see? (N=100 SEED=0 AGAIN=1)"
 	@echo "make reproduce  run an experiment: NAME=maam-ped2-standard (PROFILE= SEED= CONFIRM=1)"
 	@echo "make data       download the data sets"
 	@echo "make serve      show the built book at http://localhost:8000 (PORT=)"
@@ -57,6 +58,10 @@ lint: setup
 	@.venv/bin/zizmor --offline --no-progress --quiet --min-severity medium .github
 	@if command -v actionlint > /dev/null; then actionlint; \
 	  else echo "actionlint is not here (its package fetches a program); the workflow runs it"; fi
+
+mutants: setup
+	@OMP_NUM_THREADS=1 $(PY) tools/mutants.py --number $(or $(N),100) --seed $(SEED) \
+	  $(if $(AGAIN),--again)
 
 reproduce: setup
 	@$(if $(NAME),,echo "Say which: make reproduce NAME=...; the names are:"; $(PY) -m vadlib status; exit 2)

@@ -1,6 +1,7 @@
 """What several test files share: a private cache, and a few tiny videos."""
 
 import getpass
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,18 @@ def _cache_of_tests():
         folder = Path(tempfile.gettempdir()) / f"vadlib-tests-{getpass.getuser()}"
         patch.setenv("VADLIB_CACHE", str(folder))
         yield
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The machine's Chromium without a window, driven by Playwright; skips where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    known = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, known)), None)
+    if path is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_api.sync_playwright() as driver:
+        yield driver.chromium.launch(executable_path=path, args=["--allow-file-access-from-files"])
 
 
 @pytest.fixture

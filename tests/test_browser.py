@@ -1,73 +1,133 @@
-"""Built pages in a real browser: no script errors, and nothing wider than a phone."""
+"""Built pages in a real browser: every page, light and dark, on a phone and on a desk."""
 
-import json
-import re
-import shutil
-import subprocess
+import importlib.util
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-HTML = ROOT / "_build" / "html"
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-pytestmark = [
-    pytest.mark.skipif(not BROWSER, reason="no Chromium on this machine"),
-    pytest.mark.skipif(not (HTML / "index.html").exists(), reason="no book yet: make book"),
-]
+HTML = Path(__file__).parent.parent / "_build" / "html"
+PAGES = sorted(p.stem for p in HTML.glob("*.html"))
+LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (390, 1300)]
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+MATH_IS_SET = "window.MathJax?.startup?.promise?.then(() => true) ?? true"
+pytestmark = pytest.mark.skipif(not PAGES, reason="no book yet: make book")
+each_page = pytest.mark.parametrize("name", PAGES)
+each_look = pytest.mark.parametrize(("scheme", "width"), LOOKS)
 
-# Every page in a frame of a phone's or a desktop's width; what is found lands in the document.
-LOOK = """<!doctype html><body><pre id="found"></pre><script>
-const pages = %s, width = %d, found = {};
-for (const page of pages) {
-  const frame = document.createElement("iframe");
-  frame.style.width = width + "px"; frame.style.height = "900px"; frame.src = page;
-  frame.onload = () => setTimeout(() => {
-    const root = frame.contentDocument.documentElement;
-    const article = frame.contentDocument.querySelector("article");
-    const broken = [...frame.contentDocument.images].filter(i => i.complete && !i.naturalWidth);
-    found[page] = {
-      wide: root.scrollWidth - width, text: article ? article.innerText.trim().length : 0,
-      broken: broken.map(i => i.src.slice(0, 80)),
-      math: frame.contentDocument.querySelectorAll(".math").length,
-      set: frame.contentDocument.querySelectorAll("mjx-container").length,
-    };
-    document.getElementById("found").textContent = JSON.stringify(found);
-  }, 3000);
-  document.body.append(frame);
-}
-</script>"""
-
-
-def look(folder, width):
-    """What the browser finds on every page: {page: facts}, and what its console said."""
-    names = [p for p in sorted(HTML.glob("*.html")) if p.stem not in ("genindex", "search")]
-    page = folder / "look.html"
-    page.write_text(LOOK % (json.dumps([p.as_uri() for p in names]), width))
-    flags = ["--headless", "--no-sandbox", "--disable-web-security", "--virtual-time-budget=30000"]
-    flags += [
-        "--allow-file-access-from-files",
-        "--enable-logging=stderr",
-        f"--user-data-dir={folder}",
-    ]
-    done = subprocess.run(
-        [BROWSER, *flags, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=240
-    )
-    found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
-    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line and "rror" in line]
-    return json.loads(found[1]), [line for line in said if "net::ERR" not in line], len(names)
+FACTS = """() => ({
+  wide: document.documentElement.scrollWidth - innerWidth,
+  text: (document.querySelector("article") ?? document.body).innerText.trim().length,
+  broken: [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src),
+  unnamed: [...document.images].filter(i => !i.alt).map(i => i.src.slice(0, 80)),
+  math: document.querySelectorAll(".math").length,
+  set: document.querySelectorAll("mjx-container").length,
+  about: document.querySelector("meta[name=description]")?.content ?? "",
+  still: document.querySelectorAll("figure.vad-move").length,
+  awake: document.querySelectorAll("figure.vad-move .vad-dials").length,
+})"""
+# What is cut at the right, and yet cannot be reached by keyboard or has no name.
+CUT = """() => [...document.querySelectorAll(".bd-article *")].filter(e => {
+  const scrolls = e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0
+    && ["auto", "scroll"].includes(getComputedStyle(e).overflowX);
+  return scrolls && (e.tabIndex < 0 || !(e.ariaLabel || e.matches("mjx-container")));
+}).map(e => e.outerHTML.slice(0, 120))"""
+# A formula behind its number, or a number off the page.
+HIDDEN = """() => [...document.querySelectorAll("div.math:has(> .eqno)")].filter(e => {
+  const set = e.querySelector("mjx-container").getBoundingClientRect();
+  const number = e.querySelector(".eqno").getBoundingClientRect();
+  return set.right > number.left + 1 || number.right > innerWidth;
+}).map(e => e.id)"""
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_pages_render(tmp_path, width):
-    found, errors, count = look(tmp_path, width)
-    assert len(found) == count, "a page did not load"
+@cache
+def axe():
+    """The source of axe-core, which a package of PyPI brings along: no npm is needed."""
+    spec = importlib.util.find_spec("axe_playwright_python")
+    if spec is None:
+        pytest.skip("axe-playwright-python is not installed")
+    return (Path(spec.submodule_search_locations[0]) / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def opened(chromium):
+    """Opens a built page; at the end, nothing may have failed, nor been asked of the network."""
+    contexts, errors, asked = [], [], []
+
+    def open_(name, scheme, width):
+        contexts.append(
+            chromium.new_context(
+                color_scheme=scheme, viewport={"width": width, "height": 900}, offline=True
+            )
+        )
+        page = contexts[-1].new_page()
+        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: errors.append(str(e)))
+        page.on("request", lambda r: asked.append(r.url) if r.url.startswith("http") else None)
+        page.goto((HTML / f"{name}.html").as_uri())
+        page.wait_for_function(MATH_IS_SET)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
     assert not errors
-    for page, facts in found.items():
-        name = page.rsplit("/", 1)[-1]
-        assert facts["wide"] <= 0, f"{name} is {facts['wide']} px too wide at {width}"
-        assert facts["text"] > 100, f"{name} is empty"
-        assert not [src for src in facts["broken"] if not src.startswith("http")], name
-        assert facts["set"] >= (facts["math"] > 0), f"{name}: formulas were not set"
+    assert not asked, "a page of the book works without a network"
+
+
+@each_page
+@each_look
+def test_pages_are_whole_and_meet_wcag_2_1_aa(opened, name, scheme, width):
+    page = opened(name, scheme, width)
+    found = page.evaluate(FACTS)
+    assert found["wide"] <= 0, f"{found['wide']} px too wide"
+    assert found["text"] > 100 or name == "search", "empty"
+    assert not found["broken"] and not found["unnamed"]
+    assert found["set"] >= (found["math"] > 0), "formulas were not set"
+    assert found["awake"] == found["still"], "a thing to move does not move"
+    assert len(found["about"]) > 20 or name in ("search", "genindex", "py-modindex")
+    assert not page.evaluate(CUT), "cut, and the keyboard cannot reach it"
+    assert not page.evaluate(HIDDEN), "a formula is cut behind its number"
+    page.evaluate(axe())
+    # The glyphs inside formulas are paths, thousands a page, without text or controls.
+    rules = {"runOnly": WCAG, "resultTypes": ["violations"]}
+    run = "rules => axe.run({exclude: [['mjx-container svg']]}, rules).then(r => r.violations)"
+    broken = page.evaluate(run, rules)
+    told = [f"{v['id']}: {n['target']} {n['html'][:120]}" for v in broken for n in v["nodes"]]
+    assert not told, "\n".join(told)
+
+
+@pytest.mark.parametrize("name", ["index", "status"])
+def test_a_table_that_is_cut_scrolls_by_arrow_keys(opened, name):
+    page = opened(name, "light", 390)
+    boxes = page.locator("[role=region][tabindex='0']:has(table)")
+    assert boxes.count(), "on a phone, a table of this page is wider than the screen"
+    box = boxes.first
+    assert "vad-cut-right" in box.get_attribute("class")
+    box.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.activeElement.scrollLeft > 0")
+
+
+def test_in_the_dark_no_html_lies_on_a_light_slab(opened):
+    """Text in outputs has the page's own colour and ground, captions too."""
+    shown = "e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]"
+    page = opened("index", "dark", 1300)
+    text = page.evaluate("() => getComputedStyle(document.querySelector('article p')).color")
+    outputs = page.locator("div.cell_output .text_html")
+    assert outputs.count()
+    for part in outputs.all():
+        colour, ground = part.evaluate(shown)
+        assert colour == text and ground == "rgba(0, 0, 0, 0)"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_are_small(name):
+    """3 MB a page, with its pictures, beyond what all pages share."""
+    import re
+
+    text = (HTML / f"{name}.html").read_text(encoding="utf-8")
+    pictures = {HTML / p for p in re.findall(r'src="(_images/[^"]+)"', text)}
+    size = len(text.encode()) + sum(p.stat().st_size for p in pictures)
+    assert size <= 3e6, f"{size / 1e6:.1f} MB"

@@ -63,6 +63,67 @@ def test_a_truncated_file_is_built_again(cache, keep):
     assert store.array("a", (30, 40), np.int32, forbidden)[29, 39] == 1199
 
 
+def flip(path, at):
+    """Change a byte, and leave size and time of the file as they are."""
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(at)
+        (byte,) = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte ^ 16]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("wait", [0, 2 * store.SETTLED], ids=["at once", "later"])
+@pytest.mark.parametrize("at", [130, 2500, -1])
+def test_a_flipped_byte_is_noticed_and_the_array_made_again(cache, wait, at):
+    store.array("a", (30, 40), np.int32, ramp)
+    time.sleep(wait)
+    assert store.array("a", (30, 40), np.int32, forbidden)[29, 39] == 1199
+    (path,) = arrays(cache)
+    flip(path, at % path.stat().st_size)
+    assert (store.array("a", (30, 40), np.int32, ramp).ravel() == np.arange(1200)).all()
+    assert (store.array("a", (30, 40), np.int32, forbidden).ravel() == np.arange(1200)).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"sum": 1}', b"\xff", b'{"sum": 1, "state": 2}'])
+def test_a_damaged_checksum_vouches_for_nothing(cache, content):
+    store.array("a", (30, 40), np.int32, ramp)
+    (path,) = (cache / "arrays").glob("*.sum")
+    path.write_bytes(content)
+    assert store.array("a", (30, 40), np.int32, lambda target: target.fill(7))[0, 0] == 7
+
+
+def test_an_unchanged_array_is_summed_once_a_day(cache, monkeypatch):
+    store.array("a", (30, 40), np.int32, ramp)
+    time.sleep(2 * store.SETTLED)
+    store.array("a", (30, 40), np.int32, forbidden)
+    total, calls = store._sum, []
+    monkeypatch.setattr(store, "_sum", lambda path: calls.append(path) or total(path))
+    store.array("a", (30, 40), np.int32, forbidden)
+    assert not calls
+    now = time.time()
+    for later, count in ((store.DAY - 60, 0), (store.DAY + 60, 1), (-3600, 2)):
+        monkeypatch.setattr(store.time, "time", lambda later=later: now + later)
+        store.array("a", (30, 40), np.int32, forbidden)
+        assert len(calls) == count
+
+
+def test_an_array_without_a_checksum_is_given_one(cache):
+    store.array("a", (30, 40), np.int32, ramp)
+    (beside,) = (cache / "arrays").glob("*.sum")
+    beside.unlink()
+    time.sleep(2 * store.SETTLED)
+    store.array("a", (30, 40), np.int32, forbidden)
+    flip(arrays(cache)[0], 1000)
+    assert store.array("a", (30, 40), np.int32, lambda target: target.fill(7))[0, 0] == 7
+
+
+def test_an_array_without_a_key_is_kept_nowhere(cache):
+    assert store.array(None, (3, 4), np.int32, ramp)[2, 3] == 11
+    assert not cache.exists()
+
+
 def test_a_failed_build_leaves_nothing(cache):
     with pytest.raises(AssertionError):
         store.array("a", (3, 4), np.int32, forbidden)
@@ -134,6 +195,53 @@ def test_blocks_are_reserved_before_they_are_written(monkeypatch):
         store.array("a", (30, 40), np.int32, forbidden)
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="this system has no limit on files")
+def test_a_file_system_that_takes_no_more(cache):
+    """A limit on the size of files stands in for a full disk; the failing write is a real one."""
+    script = """
+import resource, numpy as np
+from vadlib.data import store
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+for ask in (
+    lambda: store.array("a", (200_000,), np.uint8, lambda target: target.fill(1)),
+    lambda: store.remember("fact", lambda: "x" * 200_000),
+):
+    try:
+        ask()
+    except store.VadError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.count("no disk space left for") == 2 and not done.stderr
+    left = [path.suffix for path in cache.rglob("*") if path.is_file()]
+    assert left == [".lock"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes anywhere")
+def test_a_folder_that_is_only_to_be_read(cache):
+    store.array("a", (30, 40), np.int32, ramp)
+    (cache / "arrays").chmod(0o500)
+    try:
+        assert store.array("a", (30, 40), np.int32, forbidden)[29, 39] == 1199
+        with pytest.raises(VadError, match="cannot write to .*VADLIB_CACHE"):
+            store.array("b", (30, 40), np.int32, ramp)
+    finally:
+        (cache / "arrays").chmod(0o700)
+
+
+def test_a_file_system_that_is_only_to_be_read(cache, monkeypatch):
+    store.array("a", (30, 40), np.int32, ramp)
+
+    def refuse(*args, **kw):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert store.array("a", (30, 40), np.int32, forbidden)[29, 39] == 1199
+    for ask in (lambda: store.array("b", (3,), np.int32, ramp), lambda: store.remember("f", list)):
+        with pytest.raises(VadError, match="cannot write to .*Read-only file system.*VADLIB_CACHE"):
+            ask()
+
+
 def test_a_cache_that_is_a_file_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("VADLIB_CACHE", str(tmp_path / "file" / "cache"))
@@ -144,9 +252,11 @@ def test_a_cache_that_is_a_file_is_an_error(tmp_path, monkeypatch):
 def test_facts_are_remembered_and_survive_damage(cache):
     assert store.remember("f", lambda: {"frames": 3}) == {"frames": 3}
     assert store.remember("f", forbidden_fact) == {"frames": 3}
-    (path,) = (cache / "facts").glob("*.json")
-    path.write_text('{"fra')
-    assert store.remember("f", lambda: 4) == 4
+    (path,) = (cache / "facts").iterdir()
+    for damaged in (b"", b'{"fra', path.read_bytes().replace(b"3}", b"5}"), b"\xff\xfe"):
+        path.write_bytes(damaged)
+        assert store.remember("f", lambda: {"frames": 3}) == {"frames": 3}
+        assert store.remember("f", forbidden_fact) == {"frames": 3}
 
 
 def forbidden_fact():
@@ -170,9 +280,33 @@ def test_a_fingerprint_is_of_the_content(tmp_path):
 def test_a_fingerprint_reads_unchanged_files_once(tmp_path, monkeypatch):
     file = tmp_path / "a"
     file.write_text("a")
+    time.sleep(2 * store.SETTLED)  # a younger file could change without another time
     before = store.fingerprint([file])
-    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    monkeypatch.setattr(store, "_hash", forbidden)
     assert store.fingerprint([file]) == before
+
+
+@pytest.mark.parametrize("wait", [0, 2 * store.SETTLED], ids=["at once", "later"])
+def test_other_content_of_the_same_size_and_time_is_noticed(tmp_path, wait):
+    file = tmp_path / "a"
+    file.write_text("a")
+    os.utime(file, ns=(10**18, 10**18))
+    time.sleep(wait)
+    before = store.fingerprint([file])
+    file.write_text("b")
+    os.utime(file, ns=(10**18, 10**18))
+    assert store.fingerprint([file]) != before
+
+
+def test_a_copy_that_took_the_place_size_and_time_is_noticed(tmp_path):
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b")
+    for name in "ab":
+        os.utime(tmp_path / name, ns=(10**18, 10**18))
+    time.sleep(2 * store.SETTLED)
+    before = store.fingerprint([tmp_path / "a"])
+    os.replace(tmp_path / "b", tmp_path / "a")
+    assert store.fingerprint([tmp_path / "a"]) != before
 
 
 def test_a_fingerprint_names_the_file_that_is_missing(tmp_path):

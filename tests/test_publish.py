@@ -46,6 +46,19 @@ def book(tmp_path):
     return tmp_path
 
 
+# A figure and an equation with numbers, and what refers to them.
+NUMBERED = """$$x = 1$$ (eq-one)
+
+$$x = 2$$ (eq-two)
+
+:::{figure} _static/favicon.svg
+:name: fig-one
+A mark.
+:::
+
+See {numref}`fig-one` and {eq}`eq-two`."""
+
+
 def chapter(root, prose="Old prose.", code="print(PROFILE, SEED, 6 * 7)"):
     title = "# Tiny\n\n[![Open in Colab](badge.svg)](@COLAB@/01_tiny.ipynb)"
     cells = [("title", title), ("parameters", *HEAD), ("said", prose), ("answer", code, {})]
@@ -68,11 +81,23 @@ def test_a_book_is_executed_built_and_cached(book, capfd):
     assert first.out.rstrip().endswith("_build/html/index.html")
     assert first.err == ""
 
-    chapter(book, prose="New prose.")
+    chapter(book, prose="Is this new prose?\n\n" + NUMBERED)
     assert run(book, "--set", "SEED=3") == 0
     assert "unchanged, not run again" in capfd.readouterr().out
     page = (book / "_build/html/01_tiny.html").read_text()
-    assert "New prose." in page and "smoke 3 42" in page
+    assert "Is this new prose?" in page and "smoke 3 42" in page
+    assert '<meta name="description" content="Is this new prose?" />' in page
+    for number in ("Fig. 1.1 ", ">(1.1)<", ">(1.2)<", ">Fig. 1.1<", ">Eq. 1.2<"):
+        assert number in page, "figures and equations are counted by chapter"
+
+
+def test_chapters_count_for_themselves_and_other_pages_without_a_number(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    counting = importlib.import_module("counting")
+    numbers = {"figure": {"late": (9,), "early": (7,)}, "displaymath": {"one": (4,)}}
+    found = {"figure": {"early": (7, 1), "late": (7, 2)}, "displaymath": {"one": (7, 1)}}
+    assert counting.by_chapter("07_maam_net", numbers) == found
+    assert counting.by_chapter("api", {"figure": {"house": (31,)}}) == {"figure": {"house": (1,)}}
 
 
 def test_only_a_change_that_can_matter_runs_a_chapter_again(book, capfd):

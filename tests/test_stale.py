@@ -104,7 +104,7 @@ EDITS = {
         set(NAMES),
     ),
     "seed + 7": (
-        ("lab/experiment.py", "replace(config.train, seed=seed)", "replace(config.train, seed=7)"),
+        ("lab/experiment.py", "seed=seed, share=share", "seed=7, share=share"),
         set(NAMES),
     ),
     "a loss": (("papers/maam/network.py", "F.mse_loss", "F.l1_loss"), having("maam")),

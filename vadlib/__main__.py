@@ -1,4 +1,4 @@
-"""The command line: `vadlib data | fit | score | reproduce | status | new`."""
+"""The command line: `vadlib data | fit | score | reproduce | grid | gpu-day | status | new`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 def main(argv: list[str] | None = None) -> int:
     """Run a command; 0 when it did its work, 2 with one line on what to mend when it could not."""
     options = parser().parse_args(argv)
+    if os.environ.get("VADLIB_FOLLOW"):  # a grid's run ends with the worker that started it
+        from vadlib.lab.unit import follow_parent
+
+        follow_parent()
     try:
         settled(options)
         options.run(options)
@@ -66,7 +70,9 @@ def parser() -> argparse.ArgumentParser:
 
     one = command("fit", fit, "train a method on a data set and keep its checkpoint")
     one.add_argument("method")
-    one.add_argument("--data", default="plaza", help="plaza, ped1, ped2, avenue, shanghaitech")
+    one.add_argument(
+        "--data", default="plaza", help="plaza, ped2, ..., or a folder of films of normal footage"
+    )
     _common(one)
     one.add_argument("--folder", type=Path, help="keep progress here, and resume from it")
     one.add_argument("--out", type=Path, required=True, help="the checkpoint to write")
@@ -76,7 +82,18 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("method")
     one.add_argument("videos", nargs="+", type=Path, help="video files")
     one.add_argument("--checkpoint", type=Path, help="made by `vadlib fit`; baselines need none")
-    one.add_argument("--size", type=_size, default=(128, 192), help="HEIGHTxWIDTH, 128x192")
+    one.add_argument("--size", type=_size, help="HEIGHTxWIDTH; the checkpoint's, or 128x192")
+    one.add_argument(
+        "--normal",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="films of normal footage: a frame is called abnormal where its score lies above 99 of "
+        "100 of theirs; the training videos' are taken where a checkpoint knows them",
+    )
+    one.add_argument(
+        "--cache", action="store_true", help="keep frames and flow; needs memory for a whole film"
+    )
     one.add_argument("--device", default="auto")
     one.add_argument("--out", type=Path, help="a CSV file; standard output when not given")
 
@@ -88,6 +105,22 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--confirm", action="store_true", help="run one seed; mark the record if it agrees"
     )
+
+    one = command("grid", grid, "run rows times seeds, on this machine's cores or on many machines")
+    one.add_argument("names", nargs="+", metavar="name", help="experiments")
+    one.add_argument("--profile", help="in place of the last part of each name")
+    one.add_argument("--seeds", type=int, nargs="+", help="each row's own when not given")
+    one.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    one.add_argument("--scheduler", help="address of a Dask scheduler; one is started if not given")
+    one.add_argument("--workers", type=int, help="runs at once on this machine; as many as cores")
+    one.add_argument("--slurm", type=int, metavar="JOBS", help="workers as so many jobs of Slurm")
+    one.add_argument("--partition", help="of Slurm")
+    one.add_argument("--hours", type=float, default=12, help="that a job of Slurm may take")
+
+    one = command("gpu-day", gpu_day, "spend a short time on a GPU on the rows that are worth most")
+    one.add_argument("--minutes", type=float, default=28)
+    one.add_argument("--device", default="cuda", help="cuda; cpu for a dry run")
+    one.add_argument("--out", type=Path, help="a folder for what leaves the machine, 64 MB at most")
 
     one = command("status", status, "list the records: what was measured, and what is stale")
     one.add_argument("--json", action="store_true", help="every number, as JSON")
@@ -137,38 +170,56 @@ def fit(options: argparse.Namespace) -> None:
     if options.epochs is not None:
         overrides["train"] = replace(config.train, epochs=options.epochs)
     exp = Experiment("fit", method, options.data, options.profile, config=overrides)
+    from vadlib.lab import films
     from vadlib.lab.checkpoints import save_checkpoint
 
     model: Any = exp.detector(options.seed, options.device)
-    history = model.fit(exp.load("train"), folder=options.folder)
-    save_checkpoint(options.out, model, exp.name, exp.stamp, "", history)
+    videos = exp.load("train")
+    history = model.fit(videos, folder=options.folder)
+    normal = [v for v in videos if getattr(v, "label", 0) == 0]  # bags may be abnormal
+    usual: dict[str, Any] = {"threshold": films.threshold(model.score(v).frame for v in normal)}
+    if not exp.set.bags:
+        usual["size"] = videos[0].size
+    save_checkpoint(options.out, model, exp.name, exp.stamp, "", history, **usual)
     print(f"{options.out}: {history.samples} frames in {history.seconds:.0f} s")
 
 
 def score(options: argparse.Namespace) -> None:
     from vadlib import papers
 
-    method = papers.method(options.method)
-    from vadlib.data import video
-    from vadlib.lab.checkpoints import from_checkpoint
+    method, limit, usual = papers.method(options.method), None, None
+    from vadlib.data import footage
+    from vadlib.data.store import whole
+    from vadlib.lab import films
+    from vadlib.lab.checkpoints import from_checkpoint, usual_of
 
+    names = footage.names(options.videos)
     if not method.trained:
         model = method.make()
     elif options.checkpoint is None:
         raise VadError(f"{method.name} needs --checkpoint", "Make one with `vadlib fit`.")
     else:
         model = from_checkpoint(method, options.checkpoint, options.device)
-    out = open(options.out, "w", newline="") if options.out else sys.stdout  # noqa: SIM115
-    try:
+        limit, usual = usual_of(options.checkpoint)
+    size = options.size or usual or (128, 192)
+    if size != usual:
+        limit = None  # it was measured at another size
+    if options.normal:
+        parts = (films.score(model, path, size, options.cache) for path in options.normal)
+        limit = films.threshold(scores.frame for part in parts for scores, _ in part)
+
+    def write(out: Any) -> None:
         table = csv.writer(out)
-        table.writerow(["video", "frame", "score"])
-        for path in options.videos:
-            scores = model.score(video.read(path, size=options.size))
-            rows = zip(scores.index, scores.frame, strict=True)
-            table.writerows([scores.video, int(i), f"{s:.6g}"] for i, s in rows)
-    finally:
-        if options.out:
-            out.close()
+        table.writerow(films.COLUMNS)
+        for name, path in zip(names, options.videos, strict=True):
+            parts = films.score(model, path, size, options.cache)
+            table.writerows(films.rows(name, parts, limit))
+
+    if options.out is None:
+        write(sys.stdout)
+        return
+    with whole(options.out) as part, part.open("w", newline="") as out:
+        write(out)
 
 
 def reproduce(options: argparse.Namespace) -> None:
@@ -187,6 +238,36 @@ def reproduce(options: argparse.Namespace) -> None:
         spread = f" ± {100 * row['sd']:.1f}" if row["sd"] is not None else ""
         value = f"{100 * row['mean']:.1f}{spread}"
         print(f"{row['protocol']:18} {row['metric']:22} {row['term']:10} {value}")
+
+
+def grid(options: argparse.Namespace) -> None:
+    from vadlib import papers
+    from vadlib.data.store import cache_root
+    from vadlib.lab import grid as lab
+    from vadlib.lab.workers import connect
+
+    rows = [papers.experiment(name, options.profile) for name in options.names]
+    jobs: dict[str, Any] | None = None
+    if options.slurm is not None:
+        jobs = {"count": options.slurm, "folder": cache_root() / "slurm"}
+        jobs |= {"gpu": options.device == "cuda", "timeout_min": round(60 * options.hours)}
+        jobs |= {"slurm_partition": options.partition} if options.partition else {}
+    gpus = 0 if options.device == "cpu" else None
+    with connect(options.scheduler, options.workers, gpus, jobs) as client:
+        done = lab.run_grid(rows, client, options.seeds, options.device)
+    print(f"{len(done.took)} runs are recorded")
+
+
+def gpu_day(options: argparse.Namespace) -> None:
+    from vadlib import papers
+    from vadlib.lab.gpu_day import spend
+    from vadlib.lab.train import pick_device
+
+    device = pick_device(options.device)
+    rows = [papers.experiment(name) for name in papers.worth()]
+    day = spend(rows, options.minutes, device, options.out)
+    cut = f"; {day.cut[0]}, seed {day.cut[1]}, goes on next time" if day.cut else ""
+    print(f"{len(day.ended)} runs are recorded{cut}; {day.left} wait")
 
 
 def status(options: argparse.Namespace) -> None:

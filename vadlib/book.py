@@ -12,6 +12,7 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,10 @@ from vadlib.errors import VadError
 from vadlib.lab import records as kept_records
 from vadlib.lab import run as lab
 from vadlib.lab.claims import WAITING, Difference, Value
+from vadlib.lab.equations import line_of
 from vadlib.lab.schema import Chapter
 from vadlib.lab.sets import SIZES, load
-from vadlib.lab.train import pick_device
+from vadlib.lab.train import pick_device, pick_precision
 from vadlib.measure.intervals import Interval
 
 __all__ = [
@@ -102,11 +104,13 @@ def _show_run(run: Run) -> None:
     """The box at the head of a chapter: data, machine, versions, and what a run costs."""
     what = "UCSD Ped2" if run.data == "ped2" else "Plaza, the synthetic scene"
     height, width = run.size
+    wanted = "auto" if run.profile in ("long", "full") else "float32"
     where = f"{torch.get_num_threads()} threads" if run.device == "cpu" else _gpu_name(run.device)
     facts = {
         "Data": f"{what}, {height} × {width} pixels",
         "Profile": f"{run.profile}, seed {run.seed}",
         "Machine": f"{run.device}, {where}",
+        "Precision": f"trains in {pick_precision(wanted, run.device)}",
         "Versions": f"Python {platform.python_version()}, PyTorch {torch.__version__}, "
         f"vadlib {vadlib.__version__}",
         "Takes": cost(run.chapter) or "not measured yet",
@@ -384,6 +388,21 @@ def claims_table(paper: str, only: Sequence[str] | None = None) -> None:
             rows.append((quoted, claim.ran, said, verdict, claim.since))
     head = ("the paper says", "what we ran", "evidence", "verdict", "since")
     _table(head, rows, "What the paper claims, and what became of it")
+
+
+def equations_table(paper: str) -> None:
+    """Show where a paper's equations are: stated, run, computed, and tested.
+
+    Raises VadError for an unknown paper.
+    """
+    package = Path(__file__).parent
+    head = ("", "what it is", "stated", "run", "computed by", "test")
+    rows = []
+    for e in papers.equations_of(paper):
+        file, _, name = e.code.partition(":")
+        line = f"{name} (vadlib/{file}, line {line_of(package, e.code)})"
+        rows.append((e.number, e.what, e.cell, e.check, line, e.test.replace(":", "::")))
+    _table(head, rows, "Where each equation is")
 
 
 def printed_table(paper: str, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,9 +109,14 @@ class History:
 
 
 class Detector(ABC):
-    """Learns what is normal from `fit`, and says in `score` how far a video departs from it."""
+    """Learns what is normal from `fit`, and says in `score` how far a video departs from it.
+
+    context  (before, after): how many frames before and after a frame its score is made of, so that
+             a film of any length can be scored in windows; None where it is made of the whole video
+    """
 
     name: str = ""
+    context: tuple[int, int] | None = None
 
     @abstractmethod
     def fit(self, videos: list[Video], config: Any = None) -> History:
@@ -119,3 +125,20 @@ class Detector(ABC):
     @abstractmethod
     def score(self, video: Video) -> Scores:
         """Score every frame of a video that can be scored."""
+
+    def stream(self, windows: Iterable[Video]) -> Iterator[Scores]:
+        """Score a film window by window: each frame that `score` would score, once, in order.
+
+        windows  as `data.video.windows` cuts them, with an overlap of both parts of `context`
+        returns  for each window its scores, whose index counts from the film's first frame; no
+                 terms and facts, some of which look at all frames that there are
+        Raises VadError where a score is made of the whole video.
+        """
+        for window in windows:
+            if self.context is None:
+                raise VadError(
+                    f"{self.name} looks at the whole of a video before it scores a frame",
+                    "Give it the whole video, with `score`.",
+                )
+            found = self.score(window)
+            yield Scores(found.video, found.frame, found.index + window.start, found.heatmap)

@@ -98,6 +98,15 @@ class Bag:
         return self.features.shape[1]
 
 
+def refuse_video(method: str, bag: Any) -> None:
+    """Raises VadError where a method of bags is given frames."""
+    if not isinstance(bag, Bag):
+        raise VadError(
+            f"{method} reads bags of features, not the frames of video {bag.name}",
+            "`vadlib.see.extract.bag` makes a bag of a video.",
+        )
+
+
 @dataclass(frozen=True)
 class Layout:
     """How a data set of features is laid out: names that its files may have."""

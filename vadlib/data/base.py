@@ -18,8 +18,11 @@ class Video:
     frames   (T, H, W, C) uint8; C is 1 (grey) or 3 (RGB); usually a read-only memory map
     labels   (T,) uint8, 1 where the frame is abnormal; None where nobody knows
     masks    (T, H, W) bool, the abnormal pixels; None where nobody drew them
-    key      hash of the content, under which flow and features are cached
+    key      hash of the content, under which flow and features are cached; None where the frames
+             pass by once, and nothing is to be kept of them
     truth    what else is known about each frame (Plaza: kind, tracks, boxes, captions)
+    start    the number of its first frame in the film that it is a window of
+    times    (T,) seconds from the film's first frame, rising; None where nobody knows
 
     Raises VadError when the parts do not fit together.
     """
@@ -28,11 +31,13 @@ class Video:
     frames: np.ndarray
     labels: np.ndarray | None = None
     masks: np.ndarray | None = None
-    key: str = ""
+    key: str | None = ""
     fps: float | None = None
     dataset: str = ""
     split: str = ""
     truth: dict[str, Any] = field(default_factory=dict)
+    start: int = 0
+    times: np.ndarray | None = None
 
     def __post_init__(self):
         where = f"video {self.dataset}/{self.name}"

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import cv2
 import numpy as np
-from av.container import InputContainer
-from av.error import FFmpegError
 from PIL import Image, UnidentifiedImageError
 
-from vadlib.data import store
+from vadlib.data import film, store
 from vadlib.data.base import Video
 from vadlib.errors import VadError
 
 READER = 1  # part of every key: raise it when the same files would give other pixels
+FILMS = 2  # the same for films: 2 turns them as they are to be shown
+WINDOW = 2**23  # pixels of a window of frames, about
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
-VIDEOS = {".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v"}
 
 
 def read(
@@ -34,9 +34,42 @@ def read(
     """
     path = Path(path)
     frames, key = stored([path], size, max_frames)
-    with _opened(path) as container:
-        rate = container.streams.video[0].average_rate
-    return Video(path.stem, frames, key=key, fps=float(rate) if rate else None)
+    times = np.array(survey([path], max_frames)[1].times)
+    return Video(path.stem, frames, key=key, fps=film.rate(path), times=times)
+
+
+def windows(
+    path: str | Path, size: tuple[int, int] | None = None, overlap: int = 0, length: int = 0
+) -> Iterator[Video]:
+    """A video file in windows that follow each other, so that a film of any length fits in memory.
+
+    size     (height, width) to resize to; the file's own when None
+    overlap  frames that a window shares with the one before it
+    length   frames that are new in each but the first, which has `overlap` more; a multiple of 16,
+             64 at most, when 0
+
+    A window has the pixels that `read` gives, knows its place (`start`, `times`), and no key:
+    nothing is kept of it. The film is read through once before, so that a damaged one is refused
+    before anything came of it. Raises VadError as `read` does.
+    """
+    path = Path(path)
+    look = _look([path], None)
+    height, width = _checked_size(size) if size else (look.height, look.width)
+    # whole batches of a detector: each then holds the same frames as in the whole film
+    length = length or min(max(WINDOW // (height * width) // 16 * 16, 16), 64)
+    rate, start, held = film.rate(path), 0, []
+
+    def window() -> Video:
+        times = np.array(look.times[start : start + len(held)])
+        return Video(path.stem, np.stack(held), None, None, None, rate, start=start, times=times)
+
+    for frame in decode([path]):
+        held.append(resize(frame[..., : look.channels], (height, width)))
+        if len(held) == overlap + length:
+            yield window()
+            start, held = start + length, held[length:]
+    if len(held) > overlap or start == 0:
+        yield window()
 
 
 def write(path: str | Path, frames: np.ndarray, fps: float = 25) -> Path:
@@ -79,7 +112,7 @@ def stored(
     are. C is 1 when the three channels of every frame are equal. Shrinking averages over areas.
     Raises VadError for files that are damaged or of different sizes.
     """
-    content, (count, height, width, channels) = survey(files, limit)
+    content, (count, height, width, channels, _) = survey(files, limit)
     height, width = _checked_size(size) if size else (height, width)
     key = store.digest(content, height, width)
 
@@ -90,19 +123,30 @@ def stored(
     return store.array(f"frames-{key}", (count, height, width, channels), np.uint8, fill), key
 
 
-def survey(files: Sequence[Path], limit: int | None = None) -> tuple[str, tuple[int, ...]]:
-    """A hash of what the files hold, and the frames' (number, height, width, channels).
+class Look(NamedTuple):
+    """What was found of a video's frames when all of them had been looked at."""
+
+    count: int
+    height: int
+    width: int
+    channels: int  # 1 where the three channels of every frame are equal
+    times: list[float]  # seconds from the first frame, rising; none where image files hold them
+
+
+def survey(files: Sequence[Path], limit: int | None = None) -> tuple[str, Look]:
+    """A hash of what the files hold, and a look at their frames.
 
     Every frame is looked at once; the answer is remembered for as long as the files stay the same.
     Raises VadError for files that are damaged or of different sizes.
     """
-    content = store.digest("frames", READER, store.fingerprint(files), limit)
-    return content, tuple(store.remember(content, lambda: _look(files, limit)))
+    reader = [READER] if all(_is_image(file) for file in files) else [READER, FILMS]
+    content = store.digest("frames", *reader, store.fingerprint(files), limit)
+    return content, Look(*store.remember(content, lambda: _look(files, limit)))
 
 
-def _look(files: Sequence[Path], limit: int | None) -> tuple[int, int, int, int]:
-    count, size, channels = 0, None, 1
-    for frame in islice(decode(files), limit):
+def _look(files: Sequence[Path], limit: int | None) -> Look:
+    count, size, channels, times = 0, None, 1, []
+    for time, frame in islice(_timed(files), limit):
         if size is not None and frame.shape[:2] != size:
             raise VadError(
                 f"{files[min(count, len(files) - 1)]} is {frame.shape[0]}x{frame.shape[1]}, "
@@ -110,20 +154,38 @@ def _look(files: Sequence[Path], limit: int | None) -> tuple[int, int, int, int]
                 "All frames of a video must have one size: restore or remove that file.",
             )
         size, count = frame.shape[:2], count + 1
+        times.append(time)
         if channels == 1 and frame.shape[2] == 3 and (frame != frame[..., :1]).any():
             channels = 3
     if size is None:
         raise VadError(f"{files[0] if files else 'a video'} has no frames", "Restore its files.")
-    return count, *size, channels
+    seconds = [] if all(_is_image(file) for file in files) else _seconds(times, files[0])
+    return Look(count, size[0], size[1], channels, seconds)
+
+
+def _seconds(times: list[float | None], path: Path) -> list[float]:
+    """Times from the first frame's; where the file has none that rise, by its rate."""
+    known = np.array(times, np.float64)  # None becomes NaN
+    if np.isfinite(known).all() and (np.diff(known) > 0).all():
+        return [round(float(t), 6) for t in known - known[0]]
+    return [round(i / (film.rate(path) or 25), 6) for i in range(len(times))]
 
 
 def decode(files: Sequence[Path]) -> Iterator[np.ndarray]:
     """(H, W, 3) or (H, W, 1) uint8 frames of image files, or of video files, one after another."""
+    return (frame for _, frame in _timed(files))
+
+
+def _timed(files: Sequence[Path]) -> Iterator[tuple[float | None, np.ndarray]]:
     for file in files:
-        if file.suffix.lower() in IMAGES:
-            yield image(file)
+        if _is_image(file):
+            yield None, image(file)
         else:
-            yield from _video_frames(file)
+            yield from film.frames(file)
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in IMAGES
 
 
 def image(path: Path) -> np.ndarray:
@@ -160,34 +222,3 @@ def _checked_size(size: Iterable[int]) -> tuple[int, int]:
     if len(sides) != 2 or min(sides) < 1:
         raise VadError(f"size={sides} is not a size", "Give (height, width) in pixels.")
     return sides
-
-
-def _opened(path: Path) -> InputContainer:
-    if not path.is_file():
-        raise VadError(f"{path} does not exist", "Check the path.")
-    if path.stat().st_size == 0:
-        raise VadError(f"{path} is empty", "Copy or download it again.")
-    try:
-        container = av.open(str(path))
-    except FFmpegError as error:
-        raise VadError(
-            f"{path} cannot be read as a video ({error.strerror})", "Copy or download it again."
-        ) from error
-    if not container.streams.video:
-        container.close()
-        raise VadError(f"{path} has no pictures in it", "Give a video file.")
-    return container
-
-
-def _video_frames(path: Path) -> Iterator[np.ndarray]:
-    with _opened(path) as container:
-        container.streams.video[0].thread_type = "AUTO"
-        try:
-            for frame in container.decode(video=0):
-                grey = frame.format.name in ("gray", "gray8")
-                pixels = frame.to_ndarray(format="gray" if grey else "rgb24")
-                yield pixels[..., None] if grey else pixels
-        except FFmpegError as error:
-            raise VadError(
-                f"{path} is damaged or cut short ({error.strerror})", "Copy or download it again."
-            ) from error

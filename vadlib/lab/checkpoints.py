@@ -31,15 +31,23 @@ def checkpoint_of(name: str, seed: int) -> Path:
 
 
 def save_checkpoint(
-    path: Path, model: Any, name: str, stamp: str, data_sha: str, h: History, half: bool = False
+    path: Path,
+    model: Any,
+    name: str,
+    stamp: str,
+    data_sha: str,
+    h: History,
+    half: bool = False,
+    **usual: Any,
 ) -> None:
     """Keep a trained detector: its state, who made it from what, and how training went.
 
-    half  keep its numbers in 16 bits: half the size, and about three digits
+    half   keep its numbers in 16 bits: half the size, and about three digits
+    usual  what holds for footage like its training videos: "threshold", "size"
     """
     state = converted(model.state(), torch.float32, torch.float16) if half else model.state()
     content = {"state": state, "experiment": name, "stamp": stamp}
-    training.write(path, {**content, "data_sha": data_sha, "history": asdict(h)})
+    training.write(path, {**content, "data_sha": data_sha, "history": asdict(h)} | usual)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -91,6 +99,13 @@ def _other(path: Path, why: str) -> VadError:
         f"{path} holds another architecture than this config asks for",
         f"Delete it and train again ({(why.splitlines() or [why])[0][:120]}).",
     )
+
+
+def usual_of(path: Path) -> tuple[float | None, tuple[int, int] | None]:
+    """The threshold that `vadlib fit` measured, and the size of its frames; None where unknown."""
+    content = read_checkpoint(path)
+    size = content.get("size")
+    return content.get("threshold"), None if size is None else tuple(size)
 
 
 def from_checkpoint(method: Method, path: Path, device: str = "auto") -> Detector:

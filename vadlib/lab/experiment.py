@@ -6,11 +6,12 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from vadlib.detector import Detector
 from vadlib.errors import VadError
-from vadlib.lab.sets import PROFILES, SETS, DataSet
+from vadlib.lab.sets import PROFILES, SETS, DataSet, own_films
 from vadlib.lab.stamp import stamp
 
 # Where a stamp does not follow: which data set and protocol are meant is among its roots already,
@@ -96,7 +97,7 @@ class Experiment:
     seeds      each trains and tests once; the row is their mean
     config     fields of the method's config that differ from its profile
     note       what the row is for
-    committed  its checkpoints are part of the repository: chapters load them
+    committed  seeds whose checkpoints are part of the repository: chapters load them
     chosen     what was chosen or changed after results on test videos had been seen; records say it
     curve      shares of the training, below 1, after which it is tested too
     """
@@ -108,7 +109,7 @@ class Experiment:
     seeds: tuple[int, ...] = (0, 1, 2)
     config: dict[str, Any] = field(default_factory=dict)
     note: str = ""
-    committed: bool = False
+    committed: tuple[int, ...] = ()
     chosen: str = "nothing"
     curve: tuple[float, ...] = ()
 
@@ -120,9 +121,14 @@ class Experiment:
     @property
     def set(self) -> DataSet:
         """The data set that it trains and tests on. Raises VadError for an unknown one."""
-        if self.data not in SETS:
-            raise VadError(f"there is no data set {self.data!r}", f"Use one of {', '.join(SETS)}.")
-        return SETS[self.data]
+        if self.data in SETS:
+            return SETS[self.data]
+        if Path(self.data).is_dir():
+            return own_films(self.data)
+        raise VadError(
+            f"there is no data set {self.data!r}",
+            f"Use one of {', '.join(SETS)}, or the path of a folder of films.",
+        )
 
     @property
     def protocol(self) -> str:
@@ -189,7 +195,7 @@ def everywhere(
             profile=profile,
             config=config,
             note=note,
-            committed=committed and (data, profile) == ("ped2", "standard"),
+            committed=(0, 1, 2) if committed and (data, profile) == ("ped2", "standard") else (),
             curve=CURVE if profile == "long" else (),
         )
         for data, profile in places

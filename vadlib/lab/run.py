@@ -19,6 +19,7 @@ from vadlib.detector import Detector, History, Scores
 from vadlib.errors import VadError
 from vadlib.lab.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from vadlib.lab.experiment import Experiment, stamp_of
+from vadlib.lab.lock import alone
 from vadlib.lab.records import (
     commit,
     device_name,
@@ -159,7 +160,7 @@ def train_or_load(
         minutes = content["history"]["seconds"] / 60
         say(f"Loaded {path.name}, trained for {minutes:.1f} minutes.")
         return model, History(**content["history"])
-    if exp.committed and seed in exp.seeds:
+    if seed in exp.committed:
         raise VadError(
             f"{path} is missing",
             f"It belongs to the repository: restore it with git, or make it again with "
@@ -262,19 +263,40 @@ def reproduce(
 ) -> dict[str, Any]:
     """Run an experiment seed by seed; the record is written after each, so a kill loses one.
 
-    Seeds that were recorded by the same code on the same data stay in the record.
+    Seeds that were recorded by the same code on the same data stay in the record. Where another
+    process is at a seed already, its end is waited for, and what it recorded is taken.
     Raises VadError when the data set is not on this machine.
     """
     record = {}
     for seed in seeds or exp.seeds:
-        run = run_seed(exp, seed, device, say)
+        with alone(f"{exp.name} seed {seed}", say) as waited:
+            if waited and (found := recorded(exp, seed)):
+                record = found
+                continue
+            record = add(exp, run_seed(exp, seed, device, say))
+            forget(exp, seed)
+    return record
+
+
+def recorded(exp: Experiment, seed: int) -> dict[str, Any] | None:
+    """The record of an experiment, where today's code made or confirmed it and it has the seed."""
+    found = next((r for r in read_records() if r["name"] == exp.name), None)
+    if found is None or seed not in found["seeds"]:
+        return None
+    return (
+        found if exp.stamp in {found["stamp"], *(c["stamp"] for c in found["confirmed"])} else None
+    )
+
+
+def add(exp: Experiment, run: dict[str, Any]) -> dict[str, Any]:
+    """Write a run into its record, and return that; of two that end at once, neither is lost."""
+    with alone(f"{exp.name} record"):
         old = next((r for r in read_records() if r["name"] == exp.name), None)
         same = old["runs"] if old and old["stamp"] == run["stamp"] else []
         runs = {r["seed"]: r for r in same if _same_data(exp, r, run["data_sha"])}
-        runs[seed] = run
+        runs[run["seed"]] = run
         record = make_record(exp, [runs[s] for s in sorted(runs)])
         write_record(record)
-        forget(exp, seed)
     return record
 
 

@@ -189,7 +189,8 @@ class Progress(Strict):
 class Checkpoint(Strict):
     """The weights that a run left, who made them from what, and how training went.
 
-    state  what the detector's `state()` gave: it alone knows the form, and it is asked
+    state            what the detector's `state()` gave: it alone knows the form, and it is asked
+    threshold, size  of `vadlib fit`: the score that normal footage stays below, and its (H, W)
     """
 
     state: dict[str, Any]
@@ -197,6 +198,8 @@ class Checkpoint(Strict):
     stamp: Text
     data_sha: str
     history: Progress
+    threshold: Finite | None = None
+    size: Annotated[tuple[int, int], Field(strict=False)] | None = None
 
 
 def config_from(kind: type[Config], content: Any, where: str, remedy: str) -> Config:

@@ -46,7 +46,8 @@ def roc_points(scores: Arrays, labels: Arrays) -> tuple[np.ndarray, np.ndarray, 
     """The ROC curve of all frames: false and true positive rates, and the thresholds.
 
     Returns three (K,) arrays from (0, 0) at threshold infinity to (1, 1), one point for each
-    distinct score: a frame is called abnormal when its score reaches the threshold.
+    distinct score: a frame is called abnormal when its score reaches the threshold (MAAM-Net,
+    eq. 12).
     Raises VadError as `frame_auc` does.
     """
     values, truth = _pool(scores, labels)

@@ -37,6 +37,12 @@ def experiments() -> dict[str, Experiment]:
     return {e.name: e for rows in _rows() for e in rows.ROWS}
 
 
+def worth() -> list[str]:
+    """Experiments that a GPU is needed for, the most valuable first, as the papers' rows say it."""
+    said = {name: rank for rows in _rows() for name, rank in getattr(rows, "WORTH", {}).items()}
+    return sorted(said, key=lambda name: said[name])
+
+
 def _rows() -> list[Any]:
     return [importlib.import_module(f"vadlib.papers.{paper}.rows") for paper in PAPERS]
 
@@ -83,10 +89,15 @@ def tables_of(paper: str) -> dict[str, Any]:
     return _claims(paper, "TABLES", {})
 
 
-def _claims(paper: str, what: str, none: Any) -> Any:
+def equations_of(paper: str) -> list[Any]:
+    """A paper's equations, each with its cells, its line and its test."""
+    return _claims(paper, "EQUATIONS", [], "equations")
+
+
+def _claims(paper: str, what: str, none: Any, module: str = "claims") -> Any:
     if paper not in PAPERS:
         raise VadError(f"there is no paper {paper!r}", f"Use one of: {', '.join(PAPERS)}.")
-    name = f"vadlib.papers.{paper}.claims"
+    name = f"vadlib.papers.{paper}.{module}"
     if importlib.util.find_spec(name) is None:
         return none
     return getattr(importlib.import_module(name), what)

@@ -15,7 +15,8 @@ import nbformat
 import yaml
 
 from vadlib.errors import VadError
-from vadlib.press import house, runner
+from vadlib.lab.records import commit
+from vadlib.press import house, plain, runner
 
 BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\(@COLAB@[^)]*\)")
 
@@ -115,11 +116,18 @@ def mathjax() -> Path:
 
 
 def write_notebooks(root: Path, folder: Path, pages: dict[str, Path]) -> None:
-    """Notebooks without outputs, addresses filled in: what the Colab buttons open."""
+    """Plain notebooks without outputs, addresses filled in: what the Colab buttons open.
+
+    They install the library of the commit that the pages were built from, where it is a commit.
+    """
     folder.mkdir(exist_ok=True)
+    links = plain.read_links(root / "book" / "references.bib")
+    address, made = repository(root), commit()
+    version = "" if made.endswith("+") else made
     for path in (p for p in pages.values() if p.suffix == ".ipynb"):
-        page = nbformat.writes(number(runner.read(path), path.name))
-        (folder / path.name).write_text(fill(page, repository(root)), encoding="utf-8")
+        page = number(runner.read(path), path.name)
+        page = nbformat.writes(plain.plain(page, path.stem, links, address, version))
+        (folder / path.name).write_text(fill(page, address), encoding="utf-8")
 
 
 def repository(root: Path) -> str:

@@ -27,6 +27,7 @@ def flow(video: Video, method: str = "dis") -> np.ndarray:
     method   one of METHODS
     returns  (T-1, H, W, 2) float16, read-only: entry t leads from frame t to frame t+1,
              in pixels per frame at video.size
+    Of a video whose key is None, which passes by once, nothing is kept.
     Raises VadError for a video of one frame, an unknown method, or weights that cannot be had.
     """
     _known(method)
@@ -36,7 +37,9 @@ def flow(video: Video, method: str = "dis") -> np.ndarray:
             "Motion needs two frames at least; drop this video or use a longer one.",
         )
     height, width = video.size
-    key = f"flow {video.key or store.digest(video.frames)} {_version(method)} {height}x{width}"
+    key = None
+    if video.key is not None:
+        key = f"flow {video.key or store.digest(video.frames)} {_version(method)} {height}x{width}"
 
     def fill(out: np.ndarray) -> None:
         steps = range(len(out))

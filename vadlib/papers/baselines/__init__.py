@@ -1,1 +1,1 @@
-"""Rules that learned nothing (chapter 04)."""
+"""Rules that learned nothing (chapter 04), and the two plainest networks (chapter 05)."""

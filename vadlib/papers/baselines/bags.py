@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vadlib.data.bags import Bag
+from vadlib.data.bags import Bag, refuse_video
 from vadlib.detector import Scores
 from vadlib.errors import VadError
 from vadlib.papers.baselines.rules import Untrained
@@ -23,8 +23,9 @@ class FlowBag(Untrained):
     def score(self, video: Bag) -> Scores:
         """The mean over crops; each snippet's score speaks for all of its frames.
 
-        Raises VadError for features that are not the 144 of `extract.flow_histogram`.
+        Raises VadError for a video, and features that are not the 144 of `extract.flow_histogram`.
         """
+        refuse_video(self.name, video)
         if video.features.shape[2] != STRIPS * WAYS * len(SPEEDS):
             raise VadError(
                 f"bag {video.dataset}/{video.name} has {video.features.shape[2]} numbers a snippet",

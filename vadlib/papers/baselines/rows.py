@@ -1,8 +1,12 @@
-"""The untrained rules, and some that learn one image: where each is measured."""
+"""Untrained rules, some that learn one image, two plain painters: where each is measured."""
 
 from __future__ import annotations
 
-from vadlib.lab.experiment import Experiment, Method
+from typing import Any
+
+from vadlib.lab.experiment import Experiment, Method, TrainConfig
+from vadlib.lab.sets import PROFILES
+from vadlib.papers.baselines.config import PainterConfig
 
 RULES = ("random", "frame-index", "copy-last", "flow-magnitude", "zero-flow")
 CLASSES = ("Random", "FrameIndex", "CopyLast", "FlowMagnitude", "ZeroFlow")
@@ -23,6 +27,40 @@ METHODS = [
 ]
 BY_NAME = {m.name: m for m in METHODS}
 
+# Autoencoder and predictor (chapter 05). Everything is small, because two cores train it; learning
+# rate and batch were chosen by the error on a training video held out.
+TRAIN = {epochs: TrainConfig(epochs, 4, 5e-3, "cosine") for epochs in (0.5, 2, 8)}
+
+
+def _profiles(**config: Any) -> dict[str, dict[str, Any]]:
+    return {
+        "smoke": {"train": TRAIN[2], "patch": (16, 11)} | config,
+        "standard": {"train": TRAIN[2], "patch": (16, 11)} | config,
+        "full": config | {"width": 64},
+    }
+
+
+AUTOENCODER = Method(
+    "autoencoder", "vadlib.papers.baselines.detector:Autoencoder", PainterConfig, _profiles()
+)
+PREDICTOR = Method(
+    "predictor",
+    "vadlib.papers.baselines.detector:Predictor",
+    PainterConfig,
+    _profiles(past=4, code=64, skip=True),
+)
+METHODS += [AUTOENCODER, PREDICTOR]
+# what may pass the narrow place, and for how long it is trained
+WIDTHS: dict[str, dict[str, Any]] = {"-narrow": {"code": 1}, "": {}, "-wide": {"code": 64}}
+PASSES: dict[str, dict[str, Any]] = {
+    "-wide-brief": {"code": 64, "train": TRAIN[0.5]},
+    "-wide-long": {"code": 64, "train": TRAIN[8]},
+}
+
+PLACES = [
+    (data, p) for data in ("ped2", "plaza") for p in PROFILES if (data, p) != ("ped2", "smoke")
+]
+
 # weakly labelled data -> the rule that is measured there, and how many seeds (Ped2 draws for each)
 WEAK = {
     "plaza-bags": ("flow-bag", 1),
@@ -38,11 +76,27 @@ ROWS = [
             "standard",
             (0, 1, 2) if rule == "random" else (0,),
         )
-        for data in ("ped2", "plaza", "plaza-joint", "plaza-kinds")
+        for data in ("ped2", "plaza", "plaza-clear", "plaza-joint", "plaza-kinds")
         for rule in (*RULES, *MORE)
     ),
     *(
         Experiment(f"{rule}-{data}-standard", BY_NAME[rule], data, "standard", tuple(range(seeds)))
         for data, (rule, seeds) in WEAK.items()
+    ),
+    *(
+        Experiment(
+            f"autoencoder{suffix}-{data}-{profile}",
+            AUTOENCODER,
+            data,
+            profile,
+            config=config,
+            note=f"code of {config.get('code', PainterConfig.code)} channels",
+        )
+        for suffix, config in (WIDTHS | PASSES).items()
+        for data, profile in PLACES
+    ),
+    *(
+        Experiment(f"predictor-{data}-{profile}", PREDICTOR, data, profile)
+        for data, profile in PLACES
     ),
 ]

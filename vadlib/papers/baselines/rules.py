@@ -34,23 +34,26 @@ class Random(Untrained):
     """
 
     name = "random"
+    context = (0, 0)
 
     def __init__(self, seed: int = 0):
         self.seed = seed
 
     def score(self, video: Video) -> Scores:
         rng = np.random.default_rng([self.seed, zlib.crc32(video.name.encode())])
-        return Scores(video.name, rng.random(len(video)), np.arange(len(video)))
+        numbers = rng.random(video.start + len(video))[video.start :]
+        return Scores(video.name, numbers, np.arange(len(video)))
 
 
 class FrameIndex(Untrained):
     """The number of the frame: later is more anomalous. Shows what timing alone gives away."""
 
     name = "frame-index"
+    context = (0, 0)
 
     def score(self, video: Video) -> Scores:
         index = np.arange(len(video))
-        return Scores(video.name, index.astype(np.float64), index)
+        return Scores(video.name, (video.start + index).astype(np.float64), index)
 
 
 class CopyLast(Untrained):
@@ -62,6 +65,7 @@ class CopyLast(Untrained):
     """
 
     name = "copy-last"
+    context = (1, 0)
 
     def score(self, video: Video) -> Scores:
         """Raises VadError for a video of one frame."""
@@ -109,6 +113,7 @@ class ZeroFlow(Untrained):
     """
 
     name = "zero-flow"
+    context = (0, 1)
 
     def __init__(self, patch: tuple[int, int] | None = None, method: str = "dis"):
         self.patch, self.method = patch, method
@@ -151,6 +156,7 @@ class MeanImage(Detector):
     """
 
     name = "mean-image"
+    context = (0, 0)
 
     def __init__(self):
         self.image: np.ndarray | None = None  # (H, W, C), in 0..255
@@ -228,6 +234,7 @@ class MotionGradient(Untrained):
     """
 
     name = "motion-gradient"
+    context = (0, 1)
 
     def score(self, video: Video) -> Scores:
         """Raises VadError for a video of one frame."""

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vadlib.data.bags import Bag
+from vadlib.data.bags import Bag, refuse_video
 from vadlib.detector import Detector, History, Scores
 from vadlib.errors import VadError
 from vadlib.lab.train import pick_device, train
@@ -118,7 +118,8 @@ class LANet(Detector):
         return train(self.net, pairs, loss, self.config.train, device=self.device, **options)
 
     def check(self, bag: Bag) -> None:
-        """Raises VadError when a bag's D is not the config's."""
+        """Raises VadError when a bag's D is not the config's, and for a video."""
+        refuse_video(self.name, bag)
         if bag.features.shape[2] != self.config.features:
             raise VadError(
                 f"bag {bag.name} has {bag.features.shape[2]} features a snippet, the network "
@@ -139,7 +140,9 @@ class LANet(Detector):
         """The mean of the crops' scores; each snippet's score speaks for all of its frames.
 
         Term "dynamics": equation 9 between each snippet and the one before it; 0 for the first.
+        Raises VadError for a video, and for a bag of another D.
         """
+        self.check(video)
         outs = [self.output(video, crop) for crop in range(video.features.shape[0])]
         moves = [F.pad(feature_dynamics(out.features), (1, 0)) for out in outs]
         parts = torch.cat([out.scores for out in outs]), torch.cat(moves)

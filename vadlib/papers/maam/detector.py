@@ -38,6 +38,7 @@ class MAAM(Detector):
     """MAAM-Net as a detector: `fit` on normal videos, `score` any. Raises VadError as they do."""
 
     name = "maam"
+    context = (0, 1)
 
     def __init__(self, config: MAAMConfig | None = None, device: str = "auto"):
         self.config = config or MAAMConfig()

@@ -66,16 +66,6 @@ MADE = [
     *everywhere(METHOD, "-app", "appearance alone", lambda_m=0.0),
     *everywhere(METHOD, "-app-nomemory", "appearance alone, no memory", lambda_m=0.0, memory=False),
     *everywhere(METHOD, "-app-alpha3e-1", "appearance alone, sparse", lambda_m=0.0, alpha=3e-1),
-    # does three times the training change what the motion branch can do?
-    Experiment(
-        "maam-long-ped2-standard",
-        METHOD,
-        "ped2",
-        "standard",
-        config={"train": replace(PROFILES["standard"]["train"], epochs=12)},
-        note="three times the training",
-        committed=True,
-    ),
     *(
         Experiment(
             f"maam-{name}-ped2-standard",
@@ -88,4 +78,15 @@ MADE = [
         for name, config in CURVES.items()
     ),
 ]
-ROWS = [replace(row, chosen=CHOSEN) for row in MADE]
+# of the long runs one network is kept: chapter 7 looks at what it paints
+LONG = {"maam-ped2-long": (0,)}
+ROWS = [replace(r, chosen=CHOSEN, committed=LONG.get(r.name, r.committed)) for r in MADE]
+
+# Rows for a GPU (`vadlib gpu-day`) and their places among all papers': the paper's own settings
+# first, then whether its memory does anything where appearance alone decides.
+WORTH = {
+    "maam-ped2-full": 1,
+    "maam-app-ped2-full": 4,
+    "maam-app-nomemory-ped2-full": 5,
+    "maam-nomemory-ped2-full": 9,
+}

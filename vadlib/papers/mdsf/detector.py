@@ -71,6 +71,12 @@ class MDSF(Detector):
         self.net = self.build(self.config)
         self.usual = torch.zeros(0)  # scores of training frames, sorted: what eq. 11 needs
 
+    @property
+    def context(self) -> tuple[int, int]:
+        """As many frames before as after, where it sees three."""
+        reach = self.config.gap if self.config.frames == 3 else 0
+        return reach, reach
+
     @staticmethod
     def build(config: MDSFConfig) -> MDSFNet:
         """The network of a config, initialised from its training seed."""
@@ -137,8 +143,7 @@ class MDSF(Detector):
 
     def clips(self, videos: list[Video], reach: int | None = None, step: int = 1) -> Clips:
         """Every window of a frame and of `reach` frames on either side of it."""
-        if reach is None:
-            reach = self.config.gap if self.config.frames == 3 else 0
+        reach = self.context[0] if reach is None else reach
         return Clips(videos, 2 * reach + 1, speaks_for=reach, step=step)
 
     def pick(self, clip: Tensor) -> Tensor:

@@ -29,7 +29,17 @@ PROFILES: dict[str, dict[str, Any]] = {
         "gate_epochs": 3,
         "train": TrainConfig(epochs=6, batch_size=8, lr=2e-3, schedule="cosine"),
     },
-    "full": {},
+    # ten times the passes of standard; every point of its curve is a training of its own, because
+    # a student can learn only from a teacher that has finished
+    "long": {
+        "widths": (24, 48, 96),
+        "crop": (96, 128),
+        "patch": (16, 11),
+        "student_epochs": 80,
+        "gate_epochs": 30,
+        "train": TrainConfig(60, 8, 2e-3, "cosine", precision="auto", holdout=1),
+    },
+    "full": {"train": replace(MDSFConfig().train, precision="auto")},
 }
 
 METHOD = Method("mdsf", "vadlib.papers.mdsf.detector:MDSF", MDSFConfig, PROFILES)
@@ -97,3 +107,7 @@ ROWS = [
     *_row("-three-random", "so, gates random", frames=3, gate="random"),
     *_row("-three-fixed", "so, gates at one half", frames=3, gate="fixed"),
 ]
+
+# Rows for a GPU (`vadlib gpu-day`): three frames, one as in the paper, and the natural reading of
+# what is printed.
+WORTH = {"mdsf-three-ped2-full": 3, "mdsf-ped2-full": 8, "mdsf-natural-ped2-full": 10}

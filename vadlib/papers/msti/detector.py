@@ -68,6 +68,13 @@ class MSTI(Detector):
         # mean and deviation of PSNR and of the distance on training frames, measured by `fit`
         self.scale = {"psnr": (0.0, 1.0), "distance": (0.0, 1.0)}
 
+    @property
+    def context(self) -> tuple[int, int] | None:
+        """The frames that a frame is predicted from; none can be named where the memory goes on
+        learning from frame to frame."""
+        adapts = self.net.memory is not None and self.config.test_update != "off"
+        return None if adapts else (FRAMES, 0)
+
     @staticmethod
     def build(config: MSTIConfig) -> MSTINet:
         """The network of a config, initialised from its training seed."""

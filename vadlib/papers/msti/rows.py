@@ -55,3 +55,7 @@ LADDER = [
     *everywhere(METHOD, "-bare-appearance", "A, all through the memory", motion=False, **BARE),
 ]
 ROWS = [replace(e, config=e.config | NARROW) if e.data == "plaza-joint" else e for e in LADDER]
+
+# Rows for a GPU (`vadlib gpu-day`): the method where the decoder has only what the memory read,
+# then the rung that its first claim is measured against, then skips.
+WORTH = {"msti-bare-ped2-full": 2, "msti-bare-apart-ped2-full": 6, "msti-ped2-full": 7}

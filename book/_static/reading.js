@@ -1,0 +1,48 @@
+// What is wider than the page: reachable by keyboard, named for screen readers, shaded where cut.
+// A plain script, no module: browsers refuse modules to pages that are opened from a file.
+(() => {
+  const SCROLLS =
+    ".bd-article :is(.output, .pst-scrollable-table-container, .vad-scroll, pre), mjx-container";
+
+  function nameOf(box) {
+    const caption = box.querySelector("caption, figcaption");
+    if (caption) return caption.textContent.trim();
+    const kind = box.matches("pre") || box.querySelector("pre") ? "Code" : "Table";
+    const heading = box.closest("section")?.querySelector("h1, h2, h3, h4");
+    const title = heading ? heading.firstChild.textContent.trim() : document.title;
+    return `${box.querySelector("img") ? "Figure" : kind} in “${title}”`;
+  }
+
+  function mark(box) {
+    const cut = box.scrollWidth - box.clientWidth;
+    const scrolls = cut > 1 && getComputedStyle(box).overflowX !== "visible";
+    box.classList.toggle("vad-cut-left", scrolls && box.scrollLeft > 1);
+    box.classList.toggle("vad-cut-right", scrolls && box.scrollLeft < cut - 1);
+    if (scrolls) {
+      box.tabIndex = 0;
+      if (!box.matches("mjx-container") && !box.hasAttribute("role")) {
+        box.setAttribute("role", "region");
+        box.setAttribute("aria-label", nameOf(box));
+      }
+    } else if (!box.matches("mjx-container")) {
+      box.removeAttribute("tabindex");
+    }
+  }
+
+  const markAll = () => document.querySelectorAll(SCROLLS).forEach(mark);
+
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const picture of document.querySelectorAll("div.cell_output img")) {
+      const wide = () => picture.classList.toggle("vad-wide", picture.naturalWidth > 560);
+      picture.complete ? wide() : picture.addEventListener("load", wide);
+    }
+    document.addEventListener("scroll", (event) => {
+      if (event.target.matches?.(SCROLLS)) mark(event.target);
+    }, true);
+    addEventListener("resize", markAll);
+    addEventListener("load", markAll);
+    document.addEventListener("toggle", markAll, true); // a folded cell is opened
+    window.MathJax?.startup?.promise?.then(markAll);
+    markAll();
+  });
+})();
