@@ -24,7 +24,7 @@ help:
 	@echo "                  PROFILE=smoke|standard|full  SEED=0  DEVICE=auto|cpu|cuda|mps"
 	@echo "                  ONLY=07_maam_net  FRESH=1 (run again what has not changed)"
 	@echo "make test       run the tests"
-	@echo "make lint       ruff (check, format), pyright and the layers of imports"
+	@echo "make lint       ruff, pyright, the layers of imports; zizmor and actionlint"
 	@echo "make mutants    small faults made on purpose: which do the tests see? (N=100 SEED=0 AGAIN=1)"
 	@echo "make reproduce  run an experiment: NAME=maam-ped2-standard (PROFILE= SEED= CONFIRM=1)"
 	@echo "make data       download the data sets"
@@ -55,6 +55,9 @@ test: setup
 lint: setup
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m pyright vadlib
 	@.venv/bin/lint-imports --no-logo --no-cache
+	@.venv/bin/zizmor --offline --no-progress --quiet --min-severity medium .github
+	@if command -v actionlint > /dev/null; then actionlint; \
+	  else echo "actionlint is not here (its package fetches a program); the workflow runs it"; fi
 
 mutants: setup
 	@OMP_NUM_THREADS=1 $(PY) tools/mutants.py --number $(or $(N),100) --seed $(SEED) \
