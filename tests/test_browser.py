@@ -61,6 +61,7 @@ def opened(chromium):
                 color_scheme=scheme, viewport={"width": width, "height": 900}, offline=True
             )
         )
+        contexts[-1].set_default_timeout(120_000)  # a busy machine is slow, not wrong
         page = contexts[-1].new_page()
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: errors.append(str(e)))
