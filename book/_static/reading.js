@@ -1,4 +1,4 @@
-// What is wider than the page: reachable by keyboard, named for screen readers, shaded where cut.
+// What is wider than the page: reachable by keyboard, named for screen readers, fading where cut.
 // A plain script, no module: browsers refuse modules to pages that are opened from a file.
 (() => {
   const SCROLLS =
