@@ -243,6 +243,7 @@ def build(root: Path, found: dict[str, Path], folder: Path) -> int:
         print(f"The build failed: {len(built)} of {len(found)} pages, {len(notes)} warnings.")
         print(f"All that Jupyter Book said is in {log.relative_to(root)}")
         return 1
+    pages.slim(html)
     pages.write_notebooks(root, html / "notebooks", found)
     print(f"Built {len(built)} pages in {clock(time.monotonic() - started)}. Open:")
     print(f"  {html / 'index.html'}")
