@@ -118,6 +118,15 @@ def test_equations_8_and_9_by_hand():
     assert all(((s > 0) & (s < 1)).all() for s in out.saliency)
 
 
+def test_what_is_fused_went_through_the_gate_of_its_scale():
+    fusion = Fusion(SMALL)
+    difference = [torch.rand(2, c, 8 >> s, 12 >> s) for s, c in enumerate(SMALL.widths)]
+    found = fusion(difference)
+    for scale, gate in enumerate(fusion.gates):
+        assert torch.equal(found.amplified[scale], gate(difference[scale]))
+        assert not torch.equal(found.amplified[scale], difference[scale])
+
+
 def test_the_norm_of_the_heat_map_is_equation_10():
     fused = torch.randn(3, 5, 7, 4)
     expected = fused.flatten(1).norm(dim=1)

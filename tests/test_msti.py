@@ -500,6 +500,10 @@ def test_the_score_is_equation_10_in_units_of_training(videos, trained):
     assert np.allclose(s.terms["paper"], -paper) and np.all(paper >= 0) and np.all(paper <= 1)
 
 
+def test_before_it_has_seen_anything_nothing_is_scaled():
+    assert MSTI(SMALL, "cpu").scale == {"psnr": (0.0, 1.0), "distance": (0.0, 1.0)}
+
+
 def test_usual_is_measured_on_training_videos(videos, trained):
     model = trained[0]
     parts = [model.measure(v, 10) for v in videos]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from vadlib.errors import VadError
 from vadlib.measure import score
@@ -60,6 +61,8 @@ def test_pscd_refuses_a_patch_larger_than_the_frame():
     with pytest.raises(VadError, match="does not fit"):
         score.pscd(torch.zeros(1, 4, 4), (2, 0))
     assert score.pscd(torch.ones(1, 4, 4), (4, 4), padding="valid").tolist() == [[[16]]]
+    assert score.pscd(torch.ones(1, 4, 8), (2, 6)).max() == 12  # wider than the frame is high
+    assert score.pscd(torch.ones(1, 8, 4), (6, 2)).max() == 12
 
 
 def test_psnr_by_hand():
@@ -103,6 +106,15 @@ def test_causal_median_is_the_median_of_the_last_frames():
 @pytest.mark.parametrize("causal", [True, False])
 def test_gaussian_keeps_a_constant_and_does_not_dip_at_the_ends(causal):
     np.testing.assert_allclose(score.smooth([np.full(9, 2.0)], "gaussian", 3, causal)[0], 2.0)
+
+
+def test_smoothing_by_a_gaussian_is_scipys_and_half_of_it_where_causal():
+    x = np.random.default_rng(2).random(40)
+    expected = ndimage.gaussian_filter1d(x, 2.5, mode="nearest", truncate=4)
+    np.testing.assert_allclose(score.smooth([x], "gaussian", 2.5)[0], expected)
+    weight = np.exp(-0.5 * (np.arange(11) / 2.5) ** 2)  # of now, one frame ago, ...
+    causal = score.smooth([x], "gaussian", 2.5, causal=True)[0]
+    assert causal[30] == pytest.approx(x[30:19:-1] @ weight / weight.sum())
 
 
 def test_smoothing_never_mixes_videos():

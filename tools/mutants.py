@@ -5,11 +5,11 @@
     python tools/mutants.py --named                 # those of tools/named.txt, found by hand
     python tools/mutants.py --again                 # those that survived last time
 
-`tools/mutations.py` says which faults. Tests are collected once; a mutant is a fork of that process
-in which functions get the faulty code, so that it costs no more than the tests that reach its line
-(which they are is traced once, and again when they or the library change). A fault in what runs at
-import takes a fork in which nothing was imported yet. `tools/equivalent.txt` lists faults that
-change nothing, with a reason each; they are not drawn.
+`mutations.py` beside this file says which faults, `reached.py` which tests are run. Tests are
+collected once; a mutant is a fork of that process in which functions get the faulty code, so that
+it costs no more than the tests that reach its line. A fault in what runs at import takes a fork in
+which nothing was imported yet. `equivalent.txt` lists faults that change nothing, with a reason
+each; they are not drawn.
 
 Left out are `claims.py` (sentences and printed numbers, held against the papers by hand), tests on
 real data, and those that start Python anew, which would see the sound library.
@@ -19,38 +19,31 @@ from __future__ import annotations
 
 import argparse
 import ast
-import contextlib
 import functools
 import gc
-import hashlib
 import importlib
 import importlib.abc
 import importlib.util
 import json
 import os
 import random
-import resource
-import shutil
-import signal
 import sys
-import tempfile
-import threading
-import time
 from collections import Counter, defaultdict
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, FunctionType
 
 import pytest
+from forks import KEPT, side_by_side
 from mutations import Fault, faults, words
+from reached import reached, tests_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SCOPE = ("vadlib/papers", "vadlib/measure", "vadlib/lab/train.py", "vadlib/see")
 TESTS = (
     "baselines claims data_extract data_features data_weak evaluate experiments itam la_net layers "
-    "legendre local_patterns maam mdsf metrics motion msti objects score text train"
+    "legendre local_patterns maam mdsf metrics motion msti objects rows score text train"
 )
-KEPT = ROOT / "_build" / "mutants"
 QUIET = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
 
 
@@ -127,51 +120,7 @@ def drawn(scope, number: int, seed: int) -> list[Mutant]:
     return [whole[i] for i in sorted(order[:number])]
 
 
-# -- forks ----------------------------------------------------------------------------------------
-
-
-def forked(work, seconds: float, log: Path) -> int:
-    """Begin `work` in a fork, which ends when it has used so many seconds of the processor; its id.
-
-    A test that waits and computes nothing is ended by pytest's own timeout.
-    """
-    child = os.fork()
-    if child:
-        return child
-    nothing = os.open(os.devnull, os.O_RDWR)
-    said = os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
-    for stream, target in ((0, nothing), (1, said), (2, said)):
-        os.dup2(target, stream)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 5))
-    tempfile.tempdir = str(log.with_suffix(".tmp"))  # a cache of its own: no fault is hidden by it
-    shutil.rmtree(tempfile.tempdir, ignore_errors=True)
-    Path(tempfile.tempdir).mkdir()
-    with contextlib.suppress(Exception):
-        work()
-    os._exit(70)
-
-
-def side_by_side(tasks, jobs: int):
-    """Run (name, work, seconds) in forks, some at a time; yields (name, exit status, seconds used).
-
-    The status is None for one that used up its seconds, 1 for one that died of anything else.
-    """
-    running: dict = {}
-    waiting, free = iter(tasks), [KEPT / f"log-{os.getpid()}-{i}" for i in range(jobs)]
-    while True:
-        while free and (task := next(waiting, None)):
-            name, work, seconds = task
-            log = free.pop()
-            running[forked(work, seconds, log)] = name, log
-        if not running:
-            return
-        child, status, used = os.wait4(-1, 0)
-        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
-        if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL):
-            code = None
-        name, log = running.pop(child)
-        free.append(log)
-        yield name, code, used.ru_utime + used.ru_stime
+# -- one mutant -----------------------------------------------------------------------------------
 
 
 def run(session, items) -> None:
@@ -183,121 +132,6 @@ def run(session, items) -> None:
     os._exit(0)
 
 
-# -- which tests reach a line ---------------------------------------------------------------------
-
-
-class Tracer:
-    """A pytest plugin: the lines of the library that each test and each fixture runs."""
-
-    def __init__(self) -> None:
-        self.lines: dict[str, set] = defaultdict(set)  # of a test, or of "fixture NAME"
-        self.now, self.tests = "import", {}
-
-    def trace(self, frame, event, _):
-        """Follow only frames of the library."""
-        path = frame.f_code.co_filename
-        if not path.startswith(str(ROOT / "vadlib")):
-            return None
-        name = path[len(str(ROOT)) + 1 :]
-
-        def line(frame, event, _):
-            self.lines[self.now].add((name, frame.f_lineno))
-            return line
-
-        return line
-
-    @contextlib.contextmanager
-    def during(self, what: str):
-        """Lines that run now belong to `what`."""
-        before, self.now = self.now, what
-        try:
-            yield
-        finally:
-            self.now = before
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_fixture_setup(self, fixturedef):
-        with self.during(f"fixture {fixturedef.argname}"):
-            return (yield)
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item):
-        begin = time.process_time()
-        with self.during(item.nodeid):
-            result = yield
-        self.tests[item.nodeid] = time.process_time() - begin, list(item.fixturenames)
-        return result
-
-    def found(self) -> dict:
-        """Test -> [seconds, lines by file], those of its fixtures counted in."""
-        answer = {}
-        for test, (seconds, fixtures) in self.tests.items():
-            by_file = defaultdict(list)
-            used = [self.lines[f"fixture {name}"] for name in fixtures]
-            for name, line in sorted(set().union(self.lines[test], *used)):
-                by_file[name].append(line)
-            answer[test] = [seconds, by_file]
-        return answer
-
-
-def traced(session, items, out: Path) -> None:
-    """Run the tests of one file under the tracer. In a fork."""
-    tracer = Tracer()
-    session.config.pluginmanager.register(tracer)
-    threading.settrace(tracer.trace)
-    sys.settrace(tracer.trace)
-    with contextlib.suppress(SystemExit):
-        for item, after in zip(items, [*items[1:], None], strict=True):
-            session.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
-    sys.settrace(None)
-    out.write_text(json.dumps(tracer.found()), encoding="utf-8")
-    os._exit(session.testsfailed)
-
-
-def reached(session, jobs: int) -> dict:
-    """Test -> [seconds, lines by file], of all test files; each is kept until something changes."""
-    library = hashlib.sha256()
-    for path in sorted((ROOT / "vadlib").rglob("*.py")):
-        library.update(path.read_bytes())
-    by_file = defaultdict(list)
-    for item in session.items:
-        by_file[item.path].append(item)
-    kept, missing = [], []
-    for test, items in by_file.items():
-        mark = hashlib.sha256(library.digest() + test.read_bytes()).hexdigest()[:16]
-        out = KEPT / f"{test.stem}-{mark}.json"
-        kept.append(out)
-        if not out.exists():
-            for old in KEPT.glob(f"{test.stem}-*.json"):
-                old.unlink()
-            missing.append((test.name, functools.partial(traced, session, items, out), 900))
-    for name, code, seconds in side_by_side(missing, jobs):
-        print(f"{name} traced in {seconds:.0f} s", flush=True)
-        if code != 0:
-            sys.exit(f"{name} fails on the sound library; mend that first")
-    tests: dict = {}
-    for out in kept:
-        tests |= json.loads(out.read_text(encoding="utf-8"))
-    return tests
-
-
-def tests_of(path: str, fault: Fault | Named, tests: dict) -> list[str]:
-    """The tests that reach a fault, quickest first; of what runs at import, all of its folder's."""
-    wanted, folder = set(fault.lines), str(Path(path).parent)
-    found = []
-    for test, (seconds, lines) in tests.items():
-        if fault.inside:
-            meets = wanted & set(lines.get(path, ()))
-        else:  # a config has no lines of its own: it is met by whoever uses its neighbours
-            meets = path in lines or folder in {str(Path(p).parent) for p in lines}
-        if meets:
-            found.append((seconds, test))
-    return [test for _, test in sorted(found)]
-
-
-# -- one mutant -----------------------------------------------------------------------------------
-
-
 def exchange(path: str, tree: ast.Module) -> None:
     """Give the living functions of a module the code of another tree of it."""
     codes, left = {}, [compile(tree, str(ROOT / path), "exec")]
@@ -307,7 +141,7 @@ def exchange(path: str, tree: ast.Module) -> None:
         if not code.co_flags & 0x02:  # a module or a class: its functions are alive already
             left += [c for c in code.co_consts if isinstance(c, CodeType)]
     for living in gc.get_objects():
-        if isinstance(living, FunctionType) and living.__code__.co_filename == str(ROOT / path):
+        if type(living) is FunctionType and living.__code__.co_filename == str(ROOT / path):
             key = living.__code__.co_qualname, living.__code__.co_firstlineno
             living.__code__ = codes.get(key, living.__code__)
 
@@ -376,7 +210,11 @@ class Trials:
             for n, (mutant, names) in enumerate(zip(self.sample, chosen, strict=True))
             if names and mutant[2].inside
         )
-        results = list(side_by_side(tasks, self.jobs))
+        results = []
+        for n, code, used in side_by_side(tasks, self.jobs):
+            results.append((n, code, used))
+            if code == 0:
+                print(f"alive: {self.sample[n][0]}  {self.sample[n][2].text}", flush=True)
         limits = [self.limit(names, tests) for names in chosen]
         self.out.write_text(json.dumps([results, chosen, limits]), encoding="utf-8")
         return True

@@ -123,6 +123,7 @@ def _left_alone(parent: ast.AST, name: str) -> bool:
         or (isinstance(parent, ast.If) and ast.unparse(parent.test) == "TYPE_CHECKING")
         or isinstance(parent, ast.JoinedStr | ast.Import | ast.ImportFrom)
         or (isinstance(parent, ast.keyword) and parent.arg in SHOWN)
+        or (isinstance(parent, ast.Call) and ast.unparse(parent.func) == "tqdm" and name != "args")
     )
 
 
@@ -188,7 +189,7 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
 def _calls(node: ast.Call) -> Iterator[ast.AST]:
     """A call without one of its keywords, with two arguments exchanged, or left out."""
     name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-    for word in node.keywords:
+    for word in node.keywords if name != "tqdm" else []:
         if word.arg and word.arg not in SHOWN:
             rest = [k for k in node.keywords if k is not word]
             yield ast.Call(node.func, node.args, rest)
