@@ -17,14 +17,15 @@ endif
 given = $(if $(filter command environment,$(origin $1)),$2 $($1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test lint mutants reproduce data serve clean
+.PHONY: help setup book test look lint mutants reproduce data serve clean
 
 help:
 	@echo "make book       execute the chapters and build the pages in _build/html"
 	@echo "                  PROFILE=smoke|standard|full  SEED=0  DEVICE=auto|cpu|cuda|mps"
 	@echo "                  ONLY=07_maam_net  FRESH=1 (run again what has not changed)"
 	@echo "make test       run the tests"
-	@echo "make lint       ruff (check, format), pyright and the layers of imports"
+	@echo "make look       open every built page in Chromium, light and dark, wide and narrow, and check it"
+	@echo "make lint       ruff, pyright, the layers of imports; zizmor and actionlint"
 	@echo "make mutants    small faults made on purpose: which do the tests see? (N=100 SEED=0 AGAIN=1)"
 	@echo "make reproduce  run an experiment: NAME=maam-ped2-standard (PROFILE= SEED= CONFIRM=1)"
 	@echo "make data       download the data sets"
@@ -50,11 +51,17 @@ book: setup
 	  $(if $(RECORD_TIMES),--record-times) $(if $(STRICT_RECORDS),--strict-records)
 
 test: setup
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --ignore=tests/test_browser.py
+
+look: setup
+	@$(PY) -m pytest -n 2 tests/test_browser.py
 
 lint: setup
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m pyright vadlib
 	@.venv/bin/lint-imports --no-logo --no-cache
+	@.venv/bin/zizmor --offline --no-progress --quiet --min-severity medium .github
+	@if command -v actionlint > /dev/null; then actionlint; \
+	  else echo "actionlint is not here (its package fetches a program); the workflow runs it"; fi
 
 mutants: setup
 	@OMP_NUM_THREADS=1 $(PY) tools/mutants.py --number $(or $(N),100) --seed $(SEED) \

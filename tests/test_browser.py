@@ -1,6 +1,7 @@
 """Built pages in a real browser: every page, light and dark, on a phone and on a desk."""
 
 import importlib.util
+import re
 from functools import cache
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def opened(chromium):
                 color_scheme=scheme, viewport={"width": width, "height": 900}, offline=True
             )
         )
+        contexts[-1].set_default_timeout(120_000)  # a busy machine is slow, not wrong
         page = contexts[-1].new_page()
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: errors.append(str(e)))
@@ -81,7 +83,7 @@ def test_pages_are_whole_and_meet_wcag_2_1_aa(opened, name, scheme, width):
     page = opened(name, scheme, width)
     found = page.evaluate(FACTS)
     assert found["wide"] <= 0, f"{found['wide']} px too wide"
-    assert found["text"] > 100 or name == "search", "empty"
+    assert found["text"] > (0 if name == "search" else 100), "empty"
     assert not found["broken"] and not found["unnamed"]
     assert found["set"] >= (found["math"] > 0), "formulas were not set"
     assert found["awake"] == found["still"], "a thing to move does not move"
@@ -90,7 +92,8 @@ def test_pages_are_whole_and_meet_wcag_2_1_aa(opened, name, scheme, width):
     assert not page.evaluate(HIDDEN), "a formula is cut behind its number"
     page.evaluate(axe())
     # The glyphs inside formulas are paths, thousands a page, without text or controls.
-    rules = {"runOnly": WCAG, "resultTypes": ["violations"]}
+    # And its own look into style sheets would ask for files that the page does not.
+    rules = {"runOnly": WCAG, "resultTypes": ["violations"], "preload": False}
     run = "rules => axe.run({exclude: [['mjx-container svg']]}, rules).then(r => r.violations)"
     broken = page.evaluate(run, rules)
     told = [f"{v['id']}: {n['target']} {n['html'][:120]}" for v in broken for n in v["nodes"]]
@@ -122,11 +125,9 @@ def test_in_the_dark_no_html_lies_on_a_light_slab(opened):
         assert colour == text and ground == "rgba(0, 0, 0, 0)"
 
 
-@pytest.mark.parametrize("name", PAGES)
+@each_page
 def test_pages_are_small(name):
     """3 MB a page, with its pictures, beyond what all pages share."""
-    import re
-
     text = (HTML / f"{name}.html").read_text(encoding="utf-8")
     pictures = {HTML / p for p in re.findall(r'src="(_images/[^"]+)"', text)}
     size = len(text.encode()) + sum(p.stat().st_size for p in pictures)

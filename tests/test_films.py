@@ -189,7 +189,7 @@ def test_the_command_line_writes_time_threshold_and_decision(film, tmp_path, cap
 def test_one_normal_frame_in_a_hundred_may_lie_above_the_threshold():
     scores = np.random.default_rng(0).permutation(1000.0 + np.arange(1000))
     limit = films.threshold([scores[:300], scores[300:]])
-    assert films.ALARMS - 0.001 <= (scores > limit).mean() <= films.ALARMS == 0.01
+    assert 0.0085 < (scores > limit).mean() <= films.ALARMS == 0.01
     assert films.threshold([np.array([3.0])]) == 3
     with pytest.raises(VadError, match="no normal footage"):
         films.threshold([])

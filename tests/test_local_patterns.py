@@ -12,8 +12,9 @@ from vadlib import papers
 from vadlib.data.base import Video
 from vadlib.errors import VadError
 from vadlib.lab.experiment import TrainConfig
+from vadlib.papers.layers import boxes, normal
 from vadlib.papers.layers.legendre import legendre
-from vadlib.papers.local_patterns import alignment, detector, dynamics, sight, space, words
+from vadlib.papers.local_patterns import alignment, detector, dynamics, network, sight, words
 from vadlib.papers.local_patterns.config import ITAMConfig, LocalPatternsConfig
 from vadlib.see import captions, objects
 
@@ -126,41 +127,41 @@ def test_a_state_machine_learns_what_a_line_does():
 def test_the_nearest_normal_features_by_hand():
     """From (0, 0), (0, 2), (3, 0), (10, 10): two of them are nearest to (0, 1), one each."""
     points = torch.tensor([[0.0, 0.0], [0.0, 2.0], [3.0, 0.0], [10.0, 10.0]])
-    far = space.Space(points, "knn", 2, 0.1).distance(torch.tensor([[0.0, 1.0], [3.0, 4.0]]))
+    far = normal.Space(points, "knn", 2, 0.1).distance(torch.tensor([[0.0, 1.0], [3.0, 4.0]]))
     torch.testing.assert_close(far, torch.tensor([1.0, (4 + 13**0.5) / 2]))
-    assert space.Space(points[:1], "knn", 5, 0.1).distance(points[2:3]).tolist() == [3.0]
+    assert normal.Space(points[:1], "knn", 5, 0.1).distance(points[2:3]).tolist() == [3.0]
 
 
 def test_the_distance_from_a_gaussian_by_hand():
     """Variances 1 and 4 about (5, 0), and a part of their mean added."""
     points = torch.tensor([[6.0, 2.0], [4.0, 2.0], [6.0, -2.0], [4.0, -2.0]])
     odd = torch.tensor([[5.0, 0.0], [7.0, 0.0], [5.0, 4.0]])
-    plain = space.Space(points, "gaussian", 5, 0.0).distance(odd)
+    plain = normal.Space(points, "gaussian", 5, 0.0).distance(odd)
     torch.testing.assert_close(plain, torch.tensor([0.0, 2.0, 2.0]))
-    shrunk = space.Space(points, "gaussian", 5, 0.4).distance(odd)  # variances 2 and 5
+    shrunk = normal.Space(points, "gaussian", 5, 0.4).distance(odd)  # variances 2 and 5
     torch.testing.assert_close(shrunk, torch.tensor([0.0, 2 / 2**0.5, 4 / 5**0.5]))
 
 
 def test_a_video_is_far_from_the_others_and_not_from_itself():
     points, owner = torch.tensor([[0.0], [0.5], [4.0], [6.0]]), torch.tensor([0, 0, 1, 1])
-    held = space.Space(points, "knn", 2, 0.1, owner).held_out()
+    held = normal.Space(points, "knn", 2, 0.1, owner).held_out()
     assert held.tolist() == [5.0, 4.5, 3.75, 5.75]
-    alone = space.Space(points, "knn", 1, 0.1, torch.zeros(4, dtype=int)).held_out()
+    alone = normal.Space(points, "knn", 1, 0.1, torch.zeros(4, dtype=int)).held_out()
     assert alone.tolist() == [0.5, 0.5, 2.0, 2.0]
 
 
 def test_a_union_is_the_larger_in_units_of_training():
     far, error = np.array([1.0, 8.0, 2.0]), np.array([3.0, 3.0, 30.0])
-    assert space.larger(far, error, (4.0, 6.0)).tolist() == [0.5, 2.0, 5.0]
-    assert space.unit(np.arange(101.0), 0.9) == 90.0
-    assert space.unit(np.zeros(3), 0.9) == space.unit(np.zeros(0), 0.9) == 1.0
+    assert normal.larger(far, error, (4.0, 6.0)).tolist() == [0.5, 2.0, 5.0]
+    assert normal.unit(np.arange(101.0), 0.9) == 90.0
+    assert normal.unit(np.zeros(3), 0.9) == normal.unit(np.zeros(0), 0.9) == 1.0
 
 
 # ---------------------------------------------------------------------------------------- pieces
 
 
 def test_a_box_s_error_is_the_mean_square_of_the_last_moment():
-    net = detector.LocalPatternsNet(replace(TINY, predictor="last", error="mse"))
+    net = network.LocalPatternsNet(replace(TINY, predictor="last", error="mse"))
     v = torch.zeros(2, 6, 4)
     v[1, 4], v[1, 5] = 1.0, torch.tensor([1.0, 2.0, 3.0, 1.0])
     assert net.error(v).tolist() == [0.0, pytest.approx(5 / 4)]
@@ -169,28 +170,28 @@ def test_a_box_s_error_is_the_mean_square_of_the_last_moment():
 def test_each_predictor_is_the_one_that_was_asked_for():
     v = torch.zeros(1, 6, TINY.width)
     v[0, :, 0] = torch.tensor([0.0, 1.0, 2.0, 4.0, 7.0, 11.0])
-    net = {p: detector.LocalPatternsNet(replace(TINY, predictor=p)) for p in ("last", "linear")}
+    net = {p: network.LocalPatternsNet(replace(TINY, predictor=p)) for p in ("last", "linear")}
     assert net["last"].residue(v)[0, 0] == 7 - 11 and net["linear"].residue(v)[0, 0] == 10 - 11
-    assert isinstance(detector.LocalPatternsNet(TINY).predict, dynamics.SMM)
+    assert isinstance(network.LocalPatternsNet(TINY).predict, dynamics.SMM)
 
 
 def test_whitened_residues_are_alike_in_all_directions():
     torch.manual_seed(0)
     mix = torch.tensor([[3.0, 0.0], [2.0, 0.1]])
     r = torch.randn(20_000, 2) @ mix
-    white = dynamics.whitening(r, 0.0)
+    white = normal.whitening(r, 0.0)
     torch.testing.assert_close(white, white.T)
     second = (r @ white).T @ (r @ white) / len(r)
     torch.testing.assert_close(second, torch.eye(2), rtol=0, atol=1e-3)
-    unit = dynamics.whitening(torch.eye(2) * 2**0.5, 0.5)  # variances 1, 1, and half their mean
+    unit = normal.whitening(torch.eye(2) * 2**0.5, 0.5)  # variances 1, 1, and half their mean
     torch.testing.assert_close(unit, torch.eye(2) / 1.5**0.5)
 
 
 def test_a_direction_that_never_varied_counts_more_than_one_that_always_does(videos):
-    net = detector.LocalPatternsNet(replace(TINY, predictor="last"))
+    net = network.LocalPatternsNet(replace(TINY, predictor="last"))
     r = torch.zeros(100, TINY.width)
     r[:, 0] = torch.linspace(-1, 1, 100)
-    net.whiten.copy_(dynamics.whitening(r, 0.1))
+    net.whiten.copy_(normal.whitening(r, 0.1))
     v = torch.zeros(2, 6, TINY.width)
     v[0, 5, 0], v[1, 5, 1] = 0.5, 0.5
     usual, unheard_of = net.error(v)
@@ -208,15 +209,15 @@ def test_a_residual_state_machine_begins_as_the_last_value():
 
 
 def test_pixels_take_the_largest_value_over_them():
-    boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [-2, 3, 1, 9]], np.float32)
-    heat = detector.paint(boxes, np.array([2.0, 1.0, 3.0]), (3, 4))
+    found = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [-2, 3, 1, 9]], np.float32)
+    heat = boxes.paint(found, np.array([2.0, 1.0, 3.0]), (3, 4))
     np.testing.assert_array_equal(heat, [[2, 2, 0, 3], [2, 2, 1, 0], [0, 1, 1, 0]])
 
 
 def test_spread_is_even_and_ends_at_both_ends():
-    assert sight.spread(11, 3).tolist() == [0, 5, 10]
-    assert sight.spread(3, 10).tolist() == [0, 1, 2]
-    assert sight.spread(0, 10).tolist() == []
+    assert boxes.spread(11, 3).tolist() == [0, 5, 10]
+    assert boxes.spread(3, 10).tolist() == [0, 1, 2]
+    assert boxes.spread(0, 10).tolist() == []
 
 
 def test_a_window_that_tubes_share_is_looked_at_once_and_every_tube_sees_its_own(cache, videos):
@@ -300,10 +301,10 @@ def test_errors_are_averaged_over_a_thing_s_own_past():
     """By hand: thing 7 is there in frames 3, 4, 6; thing 8 in 4 and 5; three frames count."""
     frame, thing = np.array([3, 4, 4, 5, 6]), np.array([7, 7, 8, 8, 7])
     error = np.array([1.0, 3.0, 10.0, 20.0, 8.0])
-    np.testing.assert_array_equal(detector.average(error, frame, thing, 1), error)
-    np.testing.assert_array_equal(detector.average(error, frame, thing, 3), [1, 2, 10, 15, 5.5])
-    np.testing.assert_array_equal(detector.average(error, frame, thing, 4), [1, 2, 10, 15, 4])
-    assert detector.average(error[:0], frame[:0], thing[:0], 3).shape == (0,)
+    np.testing.assert_array_equal(boxes.average(error, frame, thing, 1), error)
+    np.testing.assert_array_equal(boxes.average(error, frame, thing, 3), [1, 2, 10, 15, 5.5])
+    np.testing.assert_array_equal(boxes.average(error, frame, thing, 4), [1, 2, 10, 15, 4])
+    assert boxes.average(error[:0], frame[:0], thing[:0], 3).shape == (0,)
 
 
 def test_the_detector_averages_along_its_tracks(videos):
@@ -366,7 +367,7 @@ def test_each_branch_learns_its_own_captions_of_its_own_crops(videos, monkeypatc
     loose = np.concatenate([loose.captions(*p) for p in zip(videos, windows, strict=True)])
     every = [(v, t, b) for v, w in zip(videos, windows, strict=True) for t, b in enumerate(w)]
     every = [(v, t, b) for v, t, boxes in every for b in boxes]
-    kept = sight.spread(len(every), TINY.crops)
+    kept = boxes.spread(len(every), TINY.crops)
     kept = [i for i in kept if every[i][1] >= 2]
     assert (said[kept] != loose[kept]).any() and (said[kept][1:] != said[kept][:-1]).any()
     for columns, (given, _) in zip(([0], [1, 2, 3]), calls, strict=True):
@@ -403,7 +404,7 @@ def test_the_whitening_is_that_of_training(videos):
     model, _ = fitted(videos, features="random", error="whitened", shrink=0.3)
     with torch.no_grad():
         residues = model.net.residue(model.moments(videos).features.float())
-    expected = dynamics.whitening(residues, 0.3).half().float()
+    expected = normal.whitening(residues, 0.3).half().float()
     torch.testing.assert_close(model.net.whiten, expected)
     assert (expected - torch.eye(len(expected))).abs().max() > 0.1
 
@@ -463,7 +464,7 @@ def test_scores_of_features_change_nothing_of_the_usual_score(videos):
 
 
 def test_branches_merge_by_a_cross_attention_that_learns_with_the_state_machine(videos):
-    begun = detector.LocalPatternsNet(replace(TINY, features="merge"))
+    begun = network.LocalPatternsNet(replace(TINY, features="merge"))
     model, _ = fitted(videos, features="merge", error="mse")
     assert model.config.width == 16 and len(model.net.extractors) == 2
     moved = [
@@ -506,7 +507,7 @@ def test_velocity_is_the_speed_of_the_fastest_box(videos):
     tubes, single = model.box_errors(moving)
     model.config = replace(model.config, smooth=3)
     things = np.concatenate(objects.track(model.windows(moving))[5:])
-    expected = detector.average(single, tubes.frame, things, 3)
+    expected = boxes.average(single, tubes.frame, things, 3)
     assert np.abs(expected - single).max() > 0  # speeds are averaged along tracks as errors are
     np.testing.assert_array_equal(model.box_errors(moving)[1], expected)
 
@@ -611,5 +612,5 @@ def test_senseless_configs_are_refused():
     with pytest.raises(VadError, match="no features to be far"):
         LocalPatternsConfig(predictor="velocity", score="space")
     with pytest.raises(VadError, match="unknown rule"):
-        detector.LocalPatternsNet(replace(TINY, rule="rk4"))
+        network.LocalPatternsNet(replace(TINY, rule="rk4"))
     assert LocalPatternsConfig(**asdict(TINY) | {"train": QUICK}) == TINY

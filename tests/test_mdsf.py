@@ -9,13 +9,14 @@ import torch.nn.functional as F
 from conftest import moving_square, odd_squares
 
 from vadlib.data.base import Video
+from vadlib.detector import History
 from vadlib.errors import VadError
 from vadlib.lab.experiment import TrainConfig
 from vadlib.measure.score import pscd
 from vadlib.papers import detector, method
 from vadlib.papers.layers.inputs import to_input
 from vadlib.papers.mdsf.config import MDSFConfig
-from vadlib.papers.mdsf.detector import MDSF, crop_and_flip
+from vadlib.papers.mdsf.detector import MDSF, crop_and_flip, joined
 from vadlib.papers.mdsf.network import (
     ChannelGate,
     Fusion,
@@ -639,6 +640,13 @@ def test_history_holds_teacher_student_and_gates(trained):
     history = trained[1]
     assert set(history.terms) == {"total 1", "total 2", "mse 2", "distil 2", "total 3"}
     assert history.samples == 3 * 28 and len(history.steps) == 7
+
+
+def test_trainings_in_a_row_add_up():
+    one, two = History([0, 1], {"a": [1.0, 2.0]}, 3.0, 8), History([0], {"a": [5.0]}, 4.0, 16)
+    both = joined([one, two])
+    assert both.terms == {"a 1": [1.0, 2.0], "a 2": [5.0]} and both.steps == [0, 1]
+    assert (both.seconds, both.samples) == (7.0, 24)
 
 
 def test_state_round_trip_and_another_architecture(videos, trained):

@@ -10,7 +10,7 @@ from sklearn.metrics import auc, average_precision_score, roc_auc_score, roc_cur
 
 from vadlib import measure
 from vadlib.errors import VadError
-from vadlib.measure import frame_auc, pixel_auc, rbdc, tbdc
+from vadlib.measure import frame_auc, pixel_auc, rbdc, regions, tbdc
 
 # The test videos of UCSD Ped2: frames in each, and its abnormal interval (first, last), from 1.
 LENGTHS = (180, 180, 150, 180, 150, 180, 180, 180, 120, 150, 180, 180)
@@ -448,7 +448,47 @@ def test_thresholds_are_enough_on_smooth_maps():
     assert few.rbdc == pytest.approx(many.rbdc, abs=0.02)
 
 
+def test_thresholds_are_spaced_evenly_in_the_logarithm_of_the_share_that_reaches_them():
+    heat = np.random.default_rng(0).permutation(200_000).reshape(1, 400, 500).astype(np.float32)
+    levels = regions._levels([heat], 100)
+    assert len(levels) == 100 and (np.diff(levels) < 0).all()
+    share = [np.mean(heat >= level) for level in levels]
+    np.testing.assert_allclose(share, np.geomspace(1e-5, 1, 100), rtol=0.05, atol=1e-5)
+    parts = np.concatenate([heat, heat + 200_000, heat + 400_000, heat + 600_000] * 2)  # a sample
+    levels = regions._levels([parts, parts], 50)
+    share = np.array([np.mean(parts >= level) for level in levels])
+    np.testing.assert_allclose(share[20:], np.geomspace(1e-5, 1, 50)[20:], rtol=0.1)
+
+
+def test_the_sweep_ends_with_the_first_threshold_of_more_than_one_false_alarm_a_frame():
+    rng = np.random.default_rng(0)
+    heat, mask = rng.random((10, 32, 32)), np.zeros((10, 32, 32), bool)
+    mask[:5, 4:9, 4:9] = True
+    found = measure.detections([heat], [mask]).false_positives
+    assert (found[:-1] <= 1).all() and found[-1] > 1
+
+
+def test_pixels_that_touch_at_a_corner_are_one_region():
+    mask = np.zeros((1, 5, 5), bool)
+    mask[0, 1, 1] = mask[0, 2, 2] = True
+    assert measure.mask_tracks(mask)[:, 2:].tolist() == [[1, 1, 3, 3]]
+
+
 # Intervals
+
+
+def test_a_single_draw_or_frame_is_told_as_what_it_is():
+    assert len(measure.bootstrap(lambda s, _: 0.0, [[0], [1]], [[0], [1]], draws=1).draws) == 1
+    with pytest.raises(VadError, match="all 1 frames are abnormal"):
+        frame_auc([[0.5]], [[1]])
+
+
+def test_an_interval_is_cut_at_both_ends():
+    numbers, labels = [[float(i)] for i in range(9)], [[0]] * 9
+    for options, ends in (({}, (2.5, 97.5)), ({"level": 0.5}, (25, 75))):
+        found = measure.bootstrap(lambda s, _: np.mean(s), numbers, labels, **options)
+        assert len(found.draws) == 1000 and found.value == 4
+        assert [found.low, found.high] == np.percentile(found.draws, ends).tolist()
 
 
 def test_bootstrap_draws_videos_with_replacement():

@@ -85,6 +85,22 @@ def test_colour_is_read_as_its_grey_value():
     assert np.abs(np.median(inner(motion.compute(*tinted)), axis=(0, 1)) - (2, -3)).max() < 0.1
 
 
+def test_red_green_and_blue_weigh_as_in_a_grey_value():
+    pure = 200 * np.eye(3, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2)
+    grey = [motion._grey(frame).mean() / 200 for frame in pure]
+    assert grey == pytest.approx([0.299, 0.587, 0.114], abs=0.005)
+
+
+def test_flow_is_computed_at_full_resolution():
+    assert motion._dis().getFinestScale() == 0
+
+
+def test_shrinking_averages_over_areas():
+    flow = np.random.default_rng(0).normal(size=(8, 12, 2)).astype(np.float32)
+    expected = flow.reshape(4, 2, 6, 2, 2).mean((1, 3)) / 2
+    np.testing.assert_allclose(motion.resize_flow(flow, (4, 6)), expected, atol=1e-6)
+
+
 def test_the_result_does_not_depend_on_what_was_computed_before():
     first = motion.compute(*pair())
     motion.compute(*pair(shift=(-4, 5)))
@@ -107,6 +123,16 @@ def test_the_cache_tells_videos_apart_with_and_without_a_key():
         one = motion.flow(Video("a", pair(channels=1), key=key[0]))
         two = motion.flow(Video("a", pair(channels=1, shift=(-3, 0)), key=key[1]))
         assert np.median(one[..., 0]) > 0 > np.median(two[..., 0])
+
+
+def test_the_cache_tells_methods_and_sizes_apart(cache, monkeypatch):
+    said = {"dis": 1.0, "raft_small": 2.0}
+    constant = lambda a, b, method: np.full((*a.shape[:2], 2), said[method])  # noqa: E731
+    monkeypatch.setattr(motion, "compute", constant)
+    monkeypatch.setattr(raft, "weights_of", lambda method: "some")
+    video = Video("a", pair(channels=1), key="alike")
+    assert [motion.flow(video, method).mean() for method in said] == [1.0, 2.0]
+    assert motion.flow(Video("a", pair((48, 64), channels=1), key="alike")).shape == (1, 48, 64, 2)
 
 
 def test_a_video_of_one_frame_is_refused():

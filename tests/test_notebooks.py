@@ -140,6 +140,15 @@ def test_chapters_of_methods_have_one_form(path):
     assert order[-1] == "next", "the last cell leads to the next chapter"
 
 
+@pytest.mark.parametrize("path", [p for p in METHODS if p.name < "13"], ids=lambda p: p.stem)
+def test_each_paper_asks_to_train_and_leaves_a_question_open(path):
+    """An exercise that trains something, and one question without a check (chapters 07 to 12)."""
+    text = "\n".join(cell["text"] for cell in cells(path, "markdown"))
+    trains = re.findall(r"\{admonition\} Exercise \d+\.\d+ \([^)]*\btrain\b[^)]*\)", text)
+    assert trains, "no exercise that trains or changes a network"
+    assert text.count("{admonition} Open question") == 1
+
+
 @each_notebook
 def test_directives_read_well_in_colab(path):
     for cell in cells(path, "markdown"):

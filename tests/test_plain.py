@@ -10,7 +10,7 @@ from vadlib.press import pages, plain, runner
 
 ROOT = Path(__file__).parent.parent
 LINKS = plain.read_links(ROOT / "book" / "references.bib")
-ADDRESS = "https://github.com/OWNER/REPOSITORY"
+ADDRESS = pages.repository(ROOT)
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 V4 = nbformat.v4
 
@@ -65,7 +65,8 @@ def test_the_set_up_cell_says_what_to_do_with_a_placeholder(monkeypatch):
     source = made(cell, version="abc123").cells[0].source
     assert '"vadlib @ git+{ADDRESS}@abc123"' in source
     source = source.replace("from vadlib import book", "raise ImportError", 1)
-    with pytest.raises(SystemExit, match="address for OWNER/REPOSITORY"):
+    source = source.replace(ADDRESS, "https://example.org/any/REPOSITORY")
+    with pytest.raises(SystemExit, match="after ADDRESS ="):
         exec(re.sub(r"%pip.*", "pass", source))
 
 

@@ -205,6 +205,10 @@ def test_a_film_stands_alone_and_can_be_read_without_being_seen():
     assert repr(page) == 'a "plaza" & people' and page._repr_html_() == page.html
 
 
+def test_a_film_says_below_it_what_it_shows():
+    assert "<figcaption>a &quot;plaza&quot; &amp; people</figcaption></figure>" in film().html
+
+
 def test_a_film_refuses_lengths_that_differ():
     with pytest.raises(VadError, match="film: 5 labels for 6 frames"):
         film(labels=np.ones(5))

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 from vadlib.errors import VadError
 from vadlib.press import pages, publish, runner
@@ -155,7 +157,7 @@ def test_a_kernel_that_dies_is_reported_with_its_cell(book, capfd):
     [
         (["--set", "FOO=1"], "FOO"),
         (["--set", "PROFILE=smoek"], "smoek"),
-        (["--set", "SEED=-1"], "SEED=-1"),
+        (["--set", "SEED=-1"], "not '-1'"),
         (["--set", "DEVICE=gpu"], "gpu"),
         (["--only", "99_none"], "99_none"),
     ],
@@ -208,6 +210,20 @@ def test_addresses_are_filled_in_once_they_are_known():
     colab = "https://colab.research.google.com/github/someone/vad/blob/gh-pages/notebooks/07.ipynb"
     assert known == f"[![C](b.svg)]({colab}) git+https://github.com/someone/vad"
     assert "[![C]" not in pages.fill(text, "https://github.com/OWNER/REPOSITORY")
+
+
+def test_pictures_of_pages_lose_bytes_and_no_pixel(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (9, 7, 3), dtype=np.uint8).repeat(20, 0)
+    (tmp_path / "_images").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "_images" / "a-1.png")
+    (tmp_path / "page.html").write_text('<img src="_images/a-1.png"> <img src="_images/b.png">')
+    before = (tmp_path / "_images" / "a-1.png").stat().st_size
+    pages.slim(tmp_path)
+    said = '<img src="_images/a-1.webp"> <img src="_images/b.png">'
+    assert (tmp_path / "page.html").read_text() == said
+    (made,) = (tmp_path / "_images").iterdir()
+    assert made.name == "a-1.webp" and made.stat().st_size < before
+    assert np.array_equal(np.array(Image.open(made)), pixels)
 
 
 def test_stale_records_are_not_published(book, capsys, monkeypatch):

@@ -55,6 +55,11 @@ def test_score_grows_with_the_error():
 def test_pscd_refuses_a_patch_larger_than_the_frame():
     with pytest.raises(VadError, match="does not fit"):
         score.pscd(torch.zeros(1, 4, 4), (5, 2))
+    with pytest.raises(VadError, match="does not fit"):
+        score.pscd(torch.zeros(1, 4, 4), (2, 5))
+    with pytest.raises(VadError, match="does not fit"):
+        score.pscd(torch.zeros(1, 4, 4), (2, 0))
+    assert score.pscd(torch.ones(1, 4, 4), (4, 4), padding="valid").tolist() == [[[16]]]
 
 
 def test_psnr_by_hand():

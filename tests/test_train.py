@@ -123,6 +123,67 @@ def test_the_learning_rate_follows_its_schedule():
         training.decay(0, 10, "linear")
 
 
+def test_each_step_has_the_rate_of_its_schedule(monkeypatch):
+    asked, still = [], net()
+    monkeypatch.setattr(training, "decay", lambda *what: asked.append(what) or 0.0)
+    before = [p.clone() for p in still.parameters()]
+    run(still)
+    assert asked == [(step, 8, "cosine") for step in range(8)]
+    assert all(torch.equal(a, b) for a, b in zip(before, still.parameters(), strict=True))
+
+
+def test_a_network_trains_in_training_mode_and_comes_out_of_it():
+    modes, trained = [], net().eval()
+
+    def spy(model, batch):
+        modes.append(model.training)
+        return loss(model, batch)
+
+    train(trained, Clips(videos()), spy, CONFIG, progress=False)
+    assert modes == [True] * 8 and not trained.training
+
+
+def test_half_a_pass_is_half_as_many_steps_and_one_at_least():
+    assert run(net(), TrainConfig(epochs=0.5, batch_size=4, lr=1e-2)).steps == [0, 1]
+    assert run(net(), TrainConfig(epochs=0.01, batch_size=4, lr=1e-2)).steps == [0]
+
+
+def test_the_order_of_clips_is_the_same_on_every_machine():
+    assert training.seed_of(0, 0, -1) == 6097494872759796696
+    assert training.seed_of(0, 1, -1) != training.seed_of(0, 0, -1) != training.seed_of(1, 0, -1)
+
+
+def test_checkpoints_are_written_on_the_way(tmp_path):
+    """A run that dies in its sixth step has five behind it, and their seconds."""
+
+    def mortal(model, batch):
+        terms = loss(model, batch)
+        if mortal.calls == 5:
+            raise KeyboardInterrupt
+        mortal.calls += 1
+        return terms
+
+    mortal.calls = 0
+    with pytest.raises(KeyboardInterrupt):
+        train(net(), Clips(videos()), mortal, CONFIG, progress=False, folder=tmp_path, save_every=0)
+    kept = training.read(tmp_path / "last.ckpt")
+    assert kept["step"] == 5 and kept["history"]["steps"] == [0, 1, 2, 3, 4]
+    kept["history"]["seconds"] = 1000.0
+    training.write(tmp_path / "last.ckpt", kept)
+    whole, again = net(), net()
+    run(whole)
+    history = run(again, folder=tmp_path)
+    assert torch.equal(weights(again), weights(whole))
+    assert history.seconds > 1000 and history.samples == 8 * 4
+
+
+def test_checkpoints_are_not_written_before_their_time(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(training, "save", lambda *what: written.append(what[3]["step"]))
+    run(net(), folder=tmp_path)
+    assert written == [8]
+
+
 def test_training_stops_at_the_first_nan_and_names_the_term():
     def broken(model, batch):
         terms = loss(model, batch)
@@ -138,6 +199,10 @@ def test_another_architecture_does_not_resume(tmp_path):
         run(net(width=5), folder=tmp_path)
     with pytest.raises(VadError, match="another architecture"):
         train(net(), Clips(videos(1)), loss, CONFIG, progress=False, folder=tmp_path)
+    with pytest.raises(VadError, match="another architecture"):
+        run(net(), TrainConfig(epochs=2, batch_size=4, lr=2e-2, schedule="cosine"), folder=tmp_path)
+    with pytest.raises(VadError, match="is missing"):
+        training.read(tmp_path / "other.ckpt")
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
@@ -150,13 +215,13 @@ def test_a_damaged_checkpoint_is_named(tmp_path, damage):
 
 
 def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "x.pt"
+    path = tmp_path / "new" / "folder" / "x.pt"
     training.write(path, {"a": 1})
     full = OSError(errno.ENOSPC, "No space left on device")
     monkeypatch.setattr(Path, "write_bytes", lambda *a: (_ for _ in ()).throw(full))
     with pytest.raises(VadError, match="no disk space left for .*x.pt"):
         training.write(path, {"a": 2})
-    assert training.read(path) == {"a": 1} and os.listdir(tmp_path) == ["x.pt"]
+    assert training.read(path) == {"a": 1} and os.listdir(path.parent) == ["x.pt"]
 
 
 def test_unknown_and_missing_devices_are_refused():

@@ -1,6 +1,6 @@
 """Make one small fault in the library, run the tests that reach it, and see whether one fails.
 
-    make mutants N=100 SEED=0                       # a sample over all that makes a number
+    make mutants N=100 SEED=0                       # a sample of all that decides a number
     python tools/mutants.py vadlib/measure -n 30    # of some files
     python tools/mutants.py --named                 # those of tools/named.txt, found by hand
     python tools/mutants.py --again                 # those that survived last time
@@ -282,13 +282,16 @@ def reached(session, jobs: int) -> dict:
 
 
 def tests_of(path: str, fault: Fault | Named, tests: dict) -> list[str]:
-    """The tests that reach a fault, quickest first; of what runs at import, all of its file's."""
-    wanted = set(fault.lines)
-    found = [
-        (seconds, test)
-        for test, (seconds, lines) in tests.items()
-        if path in lines and (not fault.inside or wanted & set(lines[path]))
-    ]
+    """The tests that reach a fault, quickest first; of what runs at import, all of its folder's."""
+    wanted, folder = set(fault.lines), str(Path(path).parent)
+    found = []
+    for test, (seconds, lines) in tests.items():
+        if fault.inside:
+            meets = wanted & set(lines.get(path, ()))
+        else:  # a config has no lines of its own: it is met by whoever uses its neighbours
+            meets = path in lines or folder in {str(Path(p).parent) for p in lines}
+        if meets:
+            found.append((seconds, test))
     return [test for _, test in sorted(found)]
 
 

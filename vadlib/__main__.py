@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import csv
+import errno
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from vadlib.errors import VadError
+from vadlib.errors import VadError, writing
 
 # Threads that wait for each other by spinning are 5 to 20 times slower than one thread where other
 # work runs beside them. It must be said before PyTorch is loaded.
@@ -25,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
 
         follow_parent()
     try:
+        settled(options)
         options.run(options)
     except VadError as error:
         print(f"vadlib: {error}", file=sys.stderr)
@@ -32,6 +35,24 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # `vadlib status | head`
         sys.stderr.close()
     return 0
+
+
+def settled(options: argparse.Namespace) -> None:
+    """Raises VadError for what no command can use, before anything is loaded, trained or lost."""
+    given = {k: v for k, v in vars(options).items() if v is not None}
+    if given := {k: given[k] for k in ("profile", "seed", "device", "epochs") if k in given}:
+        from vadlib.data.schema import check
+        from vadlib.lab.schema import Settings
+
+        check(Settings, given, "the command line", "`vadlib COMMAND --help` says what it takes.")
+    out = getattr(options, "out", None)
+    if out is not None:
+        with writing(out, "Give --out a file in a folder that you may write to."):
+            if out.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "it is a folder")
+            out.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=out.parent):  # else it would be told after hours
+                pass
 
 
 def parser() -> argparse.ArgumentParser:
@@ -120,6 +141,8 @@ def _size(text: str) -> tuple[int, int]:
         height, width = (int(part) for part in text.lower().split("x"))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH") from None
+    if not (0 < height <= 8192 and 0 < width <= 8192):
+        raise argparse.ArgumentTypeError(f"{text!r}: a side has 1 to 8192 pixels")
     return height, width
 
 

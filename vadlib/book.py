@@ -10,7 +10,7 @@ import json
 import platform
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,19 @@ import vadlib
 from vadlib import data as datasets
 from vadlib import papers
 from vadlib.data.base import Video
+from vadlib.data.schema import check as check_parameters
 from vadlib.detector import History
 from vadlib.errors import VadError
 from vadlib.lab import records as kept_records
 from vadlib.lab import run as lab
 from vadlib.lab.claims import WAITING, Difference, Value
 from vadlib.lab.equations import line_of
+from vadlib.lab.schema import Chapter
 from vadlib.lab.sets import SIZES, load
+from vadlib.lab.sight import sight as look
 from vadlib.lab.train import pick_device, pick_precision
 from vadlib.measure.intervals import Interval
+from vadlib.papers.baselines.rows import MORE, RULES
 
 __all__ = [
     "Run",
@@ -86,10 +90,8 @@ def start(chapter: str, PROFILE: str = "smoke", SEED: int = 0, DEVICE: str = "au
     DEVICE   "auto", "cpu", "cuda", "cuda:1" or "mps"
     Raises VadError for an unknown profile, a seed that is no whole number, a missing device.
     """
-    if PROFILE not in SIZES:
-        raise VadError(f"unknown PROFILE {PROFILE!r}", f"Use one of {', '.join(SIZES)}.")
-    if not isinstance(SEED, int) or SEED < 0:
-        raise VadError(f"SEED={SEED!r} is not a seed", "Use a whole number, 0 or more.")
+    given = {"PROFILE": PROFILE, "SEED": SEED, "DEVICE": DEVICE}
+    check_parameters(Chapter, given, f"the parameters of {chapter}", "Set it in the cell above.")
     device = pick_device(DEVICE)
     real = PROFILE != "smoke" and datasets.available("ped2")
     random.seed(SEED)
@@ -348,13 +350,16 @@ def records_table(
 
     found = results(**where)
     if not found:
-        what = ", ".join(f"{k} {v}" for k, v in where.items()) or "anything"
+        what = html.escape(", ".join(f"{k} {v}" for k, v in where.items())) or "anything"
         return md(f"There are no records yet for {what}; `make reproduce` makes them.")
     frame = pd.DataFrame([row | {"text": value_text(row)} for row in found])
     table = frame.pivot_table("text", list(rows), list(columns), "first", sort=False).fillna("")
+    # names come from files: as text, never as markup
+    shown = table.style.format(escape="html").format_index(escape="html", axis=0)
+    shown = shown.format_index(escape="html", axis=1)
     note = "Rates in percent; mean ± standard deviation over seeds."
     note += " † made by older code." if any(row["stale"] for row in found) else ""
-    return table.style.set_caption(f"{caption} {note}".strip())
+    return shown.set_caption(html.escape(f"{caption} {note}".strip(), quote=False))
 
 
 def value_text(row: dict[str, Any]) -> str:
@@ -385,6 +390,42 @@ def claims_table(paper: str, only: Sequence[str] | None = None) -> None:
             rows.append((quoted, claim.ran, said, verdict, claim.since))
     head = ("the paper says", "what we ran", "evidence", "verdict", "since")
     _table(head, rows, "What the paper claims, and what became of it")
+
+
+CLEAR = "plaza-clear-standard"  # what the records behind `sight` end in
+
+
+def sight(method: str, terms: Mapping[str, str]) -> None:
+    """Show what a method sees on Plaza at its level `clear`, kind by kind, and say it.
+
+    terms  the name that the page gives it -> a term of the method's score; "score" is the whole
+    Everything is from records: the method's, and those of the rules that learned nothing.
+    """
+    found = {r["name"]: r for r in records()}
+    name = f"{method}-{CLEAR}"
+    rules = [f"{rule}-{CLEAR}" for rule in (*RULES, *MORE)]
+    known = [found[rule] for rule in rules if rule in found]
+    if name not in found or not known:
+        md(f"No record on Plaza's level `clear` yet: `make reproduce NAME={name}`.")
+        return
+    seen = look(found[name], terms, known)
+    rule = seen.rule.removesuffix(f"-{CLEAR}")
+    head = ["kind of anomaly", *seen.columns, f"best rule: {rule}"]
+    rows = [
+        [kind or "all", *(f"{100 * c[kind]:.1f}" for c in seen.columns.values())]
+        + [f"{100 * seen.rules[kind]:.1f}"]
+        for kind in seen.kinds
+    ]
+    _table(head, rows, f"AUC on Plaza `clear`, percent: what {method} sees, from records")
+    gap = difference_text(compare(name, seen.rule))
+    many = f"{len(found[name]['seeds'])} seed{'s' * (len(found[name]['seeds']) > 1)}"
+    listed = ", ".join(seen.seen) or "no kind"
+    alone = f"; of these the rule does not see {', '.join(seen.gained)}" if seen.gained else ""
+    md(
+        f"**What it sees.** On Plaza at its level `clear` ({many}, profile `standard`) the method "
+        f"finds {listed} with an AUC of 75 or better in one of its terms{alone}. Over all kinds "
+        f"its score minus the best rule that learned nothing ({rule}): {gap}."
+    )
 
 
 def equations_table(paper: str) -> None:

@@ -84,14 +84,20 @@ function strip(scores, labels, more = () => "") {
     `<polyline class="line" points="${line}"/>${more(x, y)}</svg>`;
 }
 
-function curve(points, [px, py], low = 0, high = 1) {
-  const x = (v) => 4 + 142 * v, y = (v) => 146 - (142 * (v - low)) / (high - low);
+function curve(points, [px, py], [across, up], low = 0, high = 1) {
+  const x = (v) => 18 + 130 * v, y = (v) => 134 - (130 * (v - low)) / (high - low);
   const line = points.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" ");
-  return `<svg class="square" viewBox="0 0 150 150" aria-hidden="true">` +
-    `<rect class="frame" x="4" y="4" width="142" height="142"/>` +
+  return `<svg class="square" viewBox="0 0 152 152" aria-hidden="true">` +
+    `<rect class="frame" x="18" y="4" width="130" height="130"/>` +
     `<polyline class="line" points="${line}"/>` +
-    `<circle class="dot" cx="${x(px)}" cy="${y(py)}" r="5"/></svg>`;
+    `<circle class="dot" cx="${x(px)}" cy="${y(py)}" r="5"/>` +
+    `<text x="83" y="148" text-anchor="middle">${across} →</text>` +
+    `<text transform="translate(12 69) rotate(-90)" text-anchor="middle">${up} →</text></svg>`;
 }
+
+const legend = (...parts) => `<div class="vad-legend">${parts
+  .map(([kind, words]) => `<i class="${kind}"></i>${words}`).join("")}</div>`;
+const SCORE = ["line", "score"], TRUTH = ["truth", "abnormal in truth"];
 
 // one function a kind: data -> how to draw values into a place; returns what is to be said
 
@@ -117,7 +123,8 @@ const kinds = {
       };
       picture.decode().then(paint);
       below.innerHTML = strip(data.scores, data.labels, (x) =>
-        `<rect class="cursor" x="${x(at)}" y="0" width="3" height="${H}"/>`);
+        `<rect class="cursor" x="${x(at)}" y="0" width="3" height="${H}"/>`) +
+        legend(SCORE, TRUTH);
       const share = data.scores.filter((s) => s < data.scores[at]).length / data.scores.length;
       const truth = data.labels[at] ? "abnormal" : "normal";
       return `Frame ${data.index[at]}, in truth ${truth}: its score is above that of ` +
@@ -144,7 +151,8 @@ const kinds = {
         alarms.map(([a, b]) =>
           `<rect class="alarm" x="${x(a)}" y="0" width="${x(b - a)}" height="6"/>`).join("") +
         `<line class="level" x1="0" x2="${W}" y1="${y(level)}" y2="${y(level)}"/>`,
-      ) + curve(points, rates([caught, wrong]));
+      ) + curve(points, rates([caught, wrong]), ["false alarms", "caught"]) +
+        legend(SCORE, TRUTH, ["alarm", "alarms"]);
       const right = caught + wrong ? percent(caught / (caught + wrong), 0) : "none";
       return `At ${Number(level.toPrecision(6))}: ${caught} of ${abnormal} abnormal frames raise an alarm, ` +
         `and ${wrong} of ${scores.length - abnormal} normal ones. Alarms that are right: ` +
@@ -158,7 +166,8 @@ const kinds = {
       const fused = data.hulls.map((hull) => most(hull.map(([a, m]) => psi * a + (1 - psi) * m)));
       const value = auc(fused, data.labels);
       place.innerHTML = strip(fused, data.labels) +
-        curve(data.sweep, [psi, value], low - 0.01, high + 0.01);
+        curve(data.sweep, [psi, value], ["ψ", "AUC"], low - 0.01, high + 0.01) +
+        legend(SCORE, TRUTH);
       return `ψ = ${psi.toFixed(2)}: ${percent(psi, 0)} appearance, ` +
         `${percent(1 - psi, 0)} motion. AUC of these videos: ${percent(value)}.`;
     };

@@ -1,8 +1,8 @@
-// What is wider than the page: reachable by keyboard, named for screen readers, shaded where cut.
+// What is wider than the page: reachable by keyboard, named for screen readers, fading where cut.
 // A plain script, no module: browsers refuse modules to pages that are opened from a file.
 (() => {
   const SCROLLS =
-    ".bd-article :is(.output, .pst-scrollable-table-container, .vad-scroll, pre), mjx-container";
+    ".bd-article :is(.output, .cell_output figure, .pst-scrollable-table-container, .vad-scroll, pre), mjx-container";
 
   function nameOf(box) {
     const caption = box.querySelector("caption, figcaption");

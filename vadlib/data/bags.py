@@ -18,6 +18,7 @@ Lists and truth may also lie in `list/`, and go by the names of well-known relea
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -69,6 +70,12 @@ class Bag:
                 f"{where} has {shape[1]} snippets of {self.span} frames for {self.length} frames",
                 "Every frame belongs to one snippet; only the last may be shorter.",
             )
+        kind = getattr(getattr(self.features, "dtype", None), "kind", "f")
+        if kind not in "fiu" or (kind == "f" and not self._finite()):
+            raise VadError(
+                f"{where} has features that are NaN, infinite or no real numbers",
+                "Extract or download them again.",
+            )
         if self.label not in (None, 0, 1):
             raise VadError(f"{where} has the label {self.label!r}", "A label is 0 or 1.")
         if self.labels is not None and len(self.labels) != self.length:
@@ -76,6 +83,11 @@ class Bag:
                 f"{where} has {len(self.labels)} labels for {self.length} frames",
                 "Check that the ground truth belongs to this video.",
             )
+
+    def _finite(self) -> bool:
+        """Features in memory are looked at now, those on disk when they are read."""
+        held = isinstance(self.features, np.ndarray)
+        return not held or bool(np.isfinite(self.features).all())
 
     def __len__(self) -> int:
         return self.length
@@ -203,6 +215,9 @@ class Stored:
         first, *rest = key if isinstance(key, tuple) else (key,)
         which = np.arange(self.shape[0])[first]
         parts = [np.array(self._crop(c)[tuple(rest)], np.float32) for c in np.atleast_1d(which)]
+        if not all(np.isfinite(part).all() for part in parts):
+            where = f"{self.files[0]} or a crop beside it"
+            raise VadError(f"{where} holds NaN or infinity", "Extract or download it again.")
         return np.stack(parts) if which.ndim else parts[0]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -218,11 +233,15 @@ class Stored:
 
 def _open(path: Path) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
+        found = np.load(path, mmap_mode="r")
+    except Exception as error:  # numpy raises whatever the damaged bytes lead it into
         raise VadError(
             f"{path} cannot be read as a .npy file ({error})", "Copy or download it again."
         ) from error
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiub":
+        kind = getattr(found, "dtype", "an archive of arrays")
+        raise VadError(f"{path} holds {kind}, not an array of real numbers", RELEASE)
+    return found
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> Path:
@@ -238,7 +257,13 @@ def _first(folder: Path, names: tuple[str, ...]) -> Path:
 
 def _listed(listing: Path, folder: Path) -> dict[Path, list[Path]]:
     """The files of each video of a list, in its order: path without crop -> one file a crop."""
-    lines = [line.strip() for line in listing.read_text(encoding="utf-8").splitlines()]
+    try:
+        text = listing.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise VadError(
+            f"{listing} cannot be read as text ({error})", "Save it as UTF-8, one path a line."
+        ) from error
+    lines = [line.strip() for line in text.splitlines()]
     videos: dict[Path, dict[int, Path]] = {}
     for number, line in enumerate(lines, 1):
         if not line:
@@ -257,11 +282,12 @@ def _find(line: str, folder: Path, where: str) -> Path:
     """The file of a line: where it says, else under `folder` by the longest end of its path."""
     parts = PureWindowsPath(line).parts  # it understands both kinds of slashes
     for path in (folder / line, *(folder.joinpath(*parts[i:]) for i in range(len(parts)))):
-        if path.is_file():
-            return path
+        with suppress(OSError, ValueError):  # a name too long, or with a zero byte, is no file's
+            if path.is_file():
+                return path
     raise VadError(
-        f"{where}: there is no {parts[-1]} in {folder}",
-        f"Put it at {folder / '/'.join(parts[-2:])} or right into {folder}.",
+        f"{where}: there is no {''.join(parts[-1:])[:80]!r} in {folder}",
+        f"Put it at {folder}/{'/'.join(parts[-2:])[:160]} or right into {folder}.",
     )
 
 
@@ -335,7 +361,10 @@ def _crops_first(whole: list[tuple[Path, tuple]], crops: int, listing: Path) -> 
 
 def _truth(path: Path, features: list[Stored], listing: Path) -> list[np.ndarray]:
     """The labels of each video's frames, (16 T,) uint8, out of one array for all of them."""
-    truth = (_open(path).ravel() != 0).astype(np.uint8)
+    found = _open(path).ravel()
+    if not np.isin(found, (0, 1)).all():
+        raise VadError(f"{path} holds labels other than 0 and 1", RELEASE)
+    truth = found.astype(np.uint8)
     lengths = [SPAN * x.shape[1] for x in features]
     if len(truth) != sum(lengths):
         raise VadError(

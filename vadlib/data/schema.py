@@ -39,9 +39,12 @@ def check(kind: type[Kind], content: Any, where: str, remedy: str) -> Kind:
 
 def first_of(error: ValidationError) -> str:
     """The first thing that is wrong, in words: the field, and what about it."""
-    first = error.errors(include_url=False, include_input=False)[0]
+    first = error.errors(include_url=False)[0]
     field = ".".join(map(str, first["loc"]))
-    return f"{field}{': ' if field else ''}{first['msg'].removeprefix('Value error, ')}"
+    what = first["msg"].removeprefix("Value error, ")
+    if first["type"] not in ("missing", "value_error"):
+        what += f", not {repr(first['input'])[:40]}"
+    return f"{field}{': ' if field else ''}{what}"
 
 
 def read_json(path: Path, remedy: str) -> Any:

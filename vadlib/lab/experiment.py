@@ -186,7 +186,7 @@ def everywhere(
     At "long", where its profile has one, it is tested on the way too.
     """
     places = [(d, p) for d in ("ped2", "plaza") for p in PROFILES if (d, p) != ("ped2", "smoke")]
-    places += [("plaza-joint", "standard")]
+    places += [("plaza-joint", "standard"), ("plaza-clear", "smoke"), ("plaza-clear", "standard")]
     return [
         Experiment(
             name=f"{method.name}{suffix}-{data}-{profile}",

@@ -5,20 +5,54 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import statistics
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from vadlib.data.schema import Strict, Text, first_of
 from vadlib.errors import VadError
+from vadlib.lab.sets import PROFILES
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Config = TypeVar("Config")
+Profile = Annotated[str, AfterValidator(lambda name: _one_of(name, PROFILES))]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Device = Annotated[str, AfterValidator(lambda name: _device(name))]
 HEADLINE = ("headline", "auc", "score")
+
+
+def _one_of(name: str, known: tuple[str, ...]) -> str:
+    if name not in known:
+        raise ValueError(f"{name!r} is none of {', '.join(known)}")
+    return name
+
+
+def _device(name: str) -> str:
+    if not re.fullmatch("auto|cpu|mps|cuda(:[0-9]{1,3})?", name):
+        raise ValueError(f"{name!r} is none of auto, cpu, cuda, cuda:1, mps")
+    return name
+
+
+class Chapter(Strict):
+    """The three parameters of every chapter."""
+
+    PROFILE: Profile
+    SEED: Seed
+    DEVICE: Device
+
+
+class Settings(Strict):
+    """What the command line may pass to training and testing; None where it was not given."""
+
+    profile: Profile | None = None
+    seed: Seed | list[Seed] | None = None
+    device: Device = "auto"
+    epochs: Annotated[float, Field(gt=0, le=1e6)] | None = None
 
 
 class Row(Strict):
@@ -201,8 +235,8 @@ def _leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(content, dict):
         items = content.items()
     elif isinstance(content, list | tuple):
-        items = enumerate(content)
-    if items is None:
+        items = list(enumerate(content))
+    if not items:
         yield name, content
         return
     for key, value in items:

@@ -50,13 +50,22 @@ def _listed(given: Any, ndim: int, what: str) -> list[Any]:
     """A list with something for each video; a lone array is one video."""
     if isinstance(given, str | bytes | dict) or not hasattr(given, "__getitem__"):
         raise VadError(f"{what}: a {type(given).__name__}", "Give a list with one array a video.")
-    if getattr(given, "ndim", 1) == 0 or len(given) == 0:
+    if getattr(given, "ndim", 1) == 0 or not hasattr(given, "__len__") or len(given) == 0:
         raise VadError(f"{what}: nothing to measure", "Give at least one video.")
-    return [given] if np.ndim(given[0]) == ndim - 1 else list(given)
+    parts = list(given)
+    return [given] if _array(parts[0], what).ndim == ndim - 1 else parts
+
+
+def _array(given: Any, what: str) -> np.ndarray:
+    """Something as an array. Raises VadError for what is none, such as rows of unequal length."""
+    try:
+        return np.asarray(given)
+    except Exception as error:  # whatever the type that it is has to say
+        raise VadError(f"{what}: not an array ({error})", "Give arrays of numbers.") from error
 
 
 def _checked(given: Any, true: Any, ndim: int, name: str) -> Pair:
-    given, true = np.asarray(given), np.asarray(true)
+    given, true = _array(given, name), _array(true, f"labels of {name}")
     if given.ndim != ndim or true.ndim != ndim or not given.size or not true.size:
         raise VadError(
             f"{name}: shape {given.shape} with labels of shape {true.shape}",
@@ -73,7 +82,7 @@ def _checked(given: Any, true: Any, ndim: int, name: str) -> Pair:
             "Look for a division by zero or a diverged training run.",
         )
     if true.dtype != bool:
-        if not ((true == 0) | (true == 1)).all():
+        if true.dtype.kind not in "fiu" or not ((true == 0) | (true == 1)).all():
             raise VadError(f"{name}: labels other than 0 and 1", "Compare first, as in mask > 0.")
         true = true == 1
     return given, true
@@ -90,5 +99,5 @@ def _resized(pairs: list[Pair]) -> Iterator[Pair]:
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise VadError(f"{name} is {value!r}", f"Choose one of: {', '.join(known)}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -39,13 +40,16 @@ def bootstrap(
             difference metric(scores) - metric(other), both on the same drawn videos
     Raises VadError for fewer than two videos, videos that differ in number, and as the metric does.
     """
-    count = len(labels)
-    if count < 2 or len(scores) != count or (other is not None and len(other) != count):
+    given = [scores, labels] + ([] if other is None else [other])
+    listed = all(isinstance(g, list | tuple) or np.ndim(g) > 0 for g in given)
+    count = len(labels) if listed else 0
+    if count < 2 or any(len(g) != count for g in given):
         raise VadError(
-            f"bootstrap over {len(scores)} videos with labels of {count}",
+            f"bootstrap over labels of {count} videos, or scores of another number",
             "Give two videos or more, and one array a video everywhere.",
         )
-    if draws < 1 or not 0 < level < 1:
+    kinds = isinstance(draws, Integral) and isinstance(level, Real)
+    if not kinds or draws < 1 or not 0 < level < 1:
         raise VadError(f"draws is {draws}, level is {level}", "Take draws >= 1, level in (0, 1).")
 
     def value(pick: Iterable[int]) -> float:

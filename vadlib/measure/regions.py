@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import cv2
 import numpy as np
 from sklearn.metrics import auc
 
 from vadlib.errors import VadError
-from vadlib.measure.checks import ONE_CLASS, Arrays, _paired, _resized
+from vadlib.measure.checks import ONE_CLASS, Arrays, _array, _paired, _resized
 from vadlib.see.objects import Boxes, iou
 
 
@@ -76,15 +77,18 @@ def detections(
     min_area    predicted regions whose bounding box has fewer pixels are dropped
     Raises VadError as `pixel_auc` does, and for tables or options out of range.
     """
-    if not (0 < alpha <= 1 and 0 < beta <= 1 and thresholds > 1):
+    numbers = all(isinstance(n, Real) for n in (alpha, beta))
+    whole = all(isinstance(n, Integral) for n in (thresholds, min_area))
+    if not (numbers and whole and 0 < alpha <= 1 and 0 < beta <= 1 and thresholds > 1):
         raise VadError(
-            f"alpha is {alpha}, beta is {beta}, thresholds is {thresholds}",
-            "Shares lie in (0, 1], and a sweep takes at least 2 thresholds.",
+            f"alpha is {alpha}, beta is {beta}, thresholds is {thresholds}, min_area {min_area}",
+            "Shares lie in (0, 1], and a sweep takes at least 2 thresholds; both others are whole.",
         )
     pairs = _paired(heatmaps, masks, ndim=3, what="heatmaps")
     tables = [mask_tracks(mask) for _, mask in pairs] if tracks is None else tracks
-    if len(tables) != len(pairs):
-        raise VadError(f"{len(tables)} tracks for {len(pairs)} videos", "Give one table a video.")
+    if not isinstance(tables, list | tuple) or len(tables) != len(pairs):
+        count = len(tables) if isinstance(tables, list | tuple) else "no list of"
+        raise VadError(f"{count} tracks for {len(pairs)} videos", "Give one table a video.")
     scenes = [_Scene(*maps, table) for maps, table in zip(_resized(pairs), tables, strict=True)]
     frames, regions, chains = np.sum([(len(s.heat), s.regions, s.tracks) for s in scenes], axis=0)
     if not regions:
@@ -218,13 +222,14 @@ def box_tracks(boxes: np.ndarray, abnormal: np.ndarray) -> np.ndarray:
     abnormal  (T, N) bool, when each is abnormal
     Returns (R, 6) int, as `mask_tracks`. Raises VadError for shapes that do not fit.
     """
-    boxes, abnormal = np.asarray(boxes), np.asarray(abnormal, bool)
-    if boxes.shape != (*abnormal.shape, 4):
+    boxes, abnormal = _array(boxes, "boxes"), _array(abnormal, "abnormal")
+    numbers = boxes.dtype.kind in "fiu" and abnormal.dtype.kind in "biu"
+    if not numbers or abnormal.ndim != 2 or boxes.shape != (*abnormal.shape, 4):
         raise VadError(
             f"boxes of shape {boxes.shape} for abnormal of shape {abnormal.shape}",
             "Give (T, N, 4) boxes and (T, N) flags.",
         )
-    frame, track = np.nonzero(abnormal & np.isfinite(boxes).all(-1))
+    frame, track = np.nonzero(abnormal.astype(bool) & np.isfinite(boxes).all(-1))
     return np.column_stack([frame, track, boxes[frame, track].astype(int)])
 
 
@@ -232,7 +237,7 @@ class _Scene:
     """Heat and true regions of one video, laid out so that matching is array arithmetic."""
 
     def __init__(self, heat: np.ndarray, mask: np.ndarray, table: np.ndarray):
-        table = np.asarray(table)
+        table = _array(table, "tracks")
         if table.ndim != 2 or table.shape[1] != 6 or table.dtype.kind not in "iu":
             raise VadError(
                 f"tracks: a table of shape {table.shape} and type {table.dtype}",

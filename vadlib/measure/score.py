@@ -22,9 +22,13 @@ def psnr(mse: np.ndarray, peak: float = 1.0) -> np.ndarray:
 
     mse   (N,) mean squared errors, >= 0; an exact match gives +inf
     peak  largest possible difference of two pixels: 1 for images in [0, 1], 2 for [-1, 1]
+    Raises VadError for errors that are negative or NaN.
     """
+    errors = np.asarray(mse, dtype=np.float64)
+    if not (errors >= 0).all():
+        raise VadError("a mean squared error is negative or NaN", "Look where it was computed.")
     with np.errstate(divide="ignore"):
-        return 10 * np.log10(peak**2 / np.asarray(mse, dtype=np.float64))
+        return 10 * np.log10(peak**2 / errors)
 
 
 def regularity_to_score(regularity: np.ndarray) -> np.ndarray:
@@ -151,7 +155,7 @@ def smooth(
     """
     if kind == "none":
         return [np.asarray(s, dtype=np.float64) for s in scores]
-    if width <= 0:
+    if not 0 < width < np.inf:
         raise VadError(f"smoothing width {width} is not positive", "Use a width above zero.")
     if kind == "gaussian":
         radius = int(4 * width + 0.5)
@@ -162,6 +166,8 @@ def smooth(
         return [ndimage.correlate1d(_float(s), kernel, mode="nearest") for s in scores]
     if kind == "median":
         size = int(width)
+        if size != width or size % 2 == 0:
+            raise VadError(f"a median's window of {width} frames", "Use an odd whole number.")
         shift = (size - 1) // 2 if causal else 0  # moves the window wholly into the past
         return [
             ndimage.median_filter(_float(s), size=size, mode="nearest", origin=shift)

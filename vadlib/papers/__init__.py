@@ -22,6 +22,7 @@ PAPERS = (
     "mdsf",
     "local_patterns",
     "la_net",
+    "attributes",
 )
 
 

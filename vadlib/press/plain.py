@@ -22,8 +22,8 @@ SETUP = """try:
     from vadlib import book
 except ImportError:  # Colab: install the library that this page was built with
     ADDRESS = "{address}"
-    if "OWNER/REPOSITORY" in ADDRESS:
-        raise SystemExit("Put your copy's address for OWNER/REPOSITORY, and run this cell again.")
+    if ADDRESS.endswith("/REPOSITORY"):  # a placeholder
+        raise SystemExit("Write your copy's address after ADDRESS = and run this cell again.")
     %pip install -q "vadlib @ git+{{ADDRESS}}{version}"
     from vadlib import book"""
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from vadlib import papers
+from vadlib.data.schema import check
 from vadlib.data.store import digest
 from vadlib.errors import VadError
 from vadlib.lab.records import records
+from vadlib.lab.schema import Chapter
 from vadlib.press import pages, runner
 
-PROFILES = ("smoke", "standard", "full")
-DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 DEFAULTS = {"PROFILE": "smoke", "SEED": 0, "DEVICE": "auto"}
 
 
@@ -79,13 +79,10 @@ def parse_parameters(settings: list[str]) -> dict[str, Any]:
         if name not in DEFAULTS:
             raise VadError(f"unknown parameter {name}", f"Chapters take {', '.join(DEFAULTS)}.")
         values[name] = value
-    if values["PROFILE"] not in PROFILES:
-        raise VadError(f"unknown PROFILE {values['PROFILE']}", f"Use {', '.join(PROFILES)}.")
-    if not str(values["SEED"]).isdecimal():
-        raise VadError(f"SEED={values['SEED']} is not a seed", "Use a whole number, 0 or more.")
-    if not DEVICES.fullmatch(values["DEVICE"]):
-        raise VadError(f"unknown DEVICE {values['DEVICE']}", "Use auto, cpu, cuda, cuda:1 or mps.")
-    return values | {"SEED": int(values["SEED"])}
+    if re.fullmatch("[0-9]{1,20}", str(values["SEED"])):
+        values["SEED"] = int(values["SEED"])
+    check(Chapter, values, "the parameters", "Set them so: make book PROFILE=smoke SEED=0.")
+    return values
 
 
 def choose(found: dict[str, Path], only: str) -> dict[str, Path]:
@@ -246,6 +243,7 @@ def build(root: Path, found: dict[str, Path], folder: Path) -> int:
         print(f"The build failed: {len(built)} of {len(found)} pages, {len(notes)} warnings.")
         print(f"All that Jupyter Book said is in {log.relative_to(root)}")
         return 1
+    pages.slim(html)
     pages.write_notebooks(root, html / "notebooks", found)
     print(f"Built {len(built)} pages in {clock(time.monotonic() - started)}. Open:")
     print(f"  {html / 'index.html'}")

@@ -68,7 +68,12 @@ def check_parameters(notebook: nbformat.NotebookNode, path: Path, parameters: di
 
     Papermill itself only logs a warning, and then runs the notebook with its defaults.
     """
-    body = ast.parse(parameters_cell(notebook, path).source).body
+    try:
+        body = ast.parse(parameters_cell(notebook, path).source).body
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise VadError(
+            f"{path}: its cell tagged `parameters` is not Python ({error})", "Mend that cell."
+        ) from error
     targets = [t for s in body if isinstance(s, ast.Assign) for t in s.targets]
     known = {t.id for t in targets if isinstance(t, ast.Name)}
     unknown = sorted(set(parameters) - known)

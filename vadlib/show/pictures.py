@@ -88,9 +88,11 @@ class Page:
 def play(pictures: list[np.ndarray], fps: float, alt: str, width: int) -> Page:
     """Pictures, each (H, W, 3) uint8 with even sides, as a film in the page.
 
-    H.264 where PyAV brings an encoder for it, else VP9, else an animated image.
+    H.264 where PyAV brings an encoder for it, else VP9, else an animated image. What it shows is
+    said below it, for those who see it too.
     """
     text, css = html.escape(alt, quote=True), f"width:{width}px;max-width:100%"
+    said = f"<figcaption>{text}</figcaption>"
     for codec, kind, options in (
         ("libx264", "mp4", {"crf": "26", "preset": "medium"}),
         ("libvpx-vp9", "webm", {"crf": "36", "b:v": "0"}),
@@ -99,7 +101,7 @@ def play(pictures: list[np.ndarray], fps: float, alt: str, width: int) -> Page:
             source = _data(f"video/{kind}", _encode(pictures, fps, codec, kind, options))
             tag = "controls loop muted playsinline preload=auto"
             body = f'<video {tag} style="{css}" aria-label="{text}" src="{source}">{text}</video>'
-            return Page(f'<figure style="margin:0">{body}</figure>', alt)
+            return Page(f'<figure style="margin:0">{body}{said}</figure>', alt)
     images, memory = [Image.fromarray(p) for p in pictures], io.BytesIO()
     images[0].save(
         memory,
@@ -112,7 +114,8 @@ def play(pictures: list[np.ndarray], fps: float, alt: str, width: int) -> Page:
     )
     source = _data("image/webp", memory.getvalue())
     return Page(
-        f'<figure style="margin:0"><img style="{css}" alt="{text}" src="{source}"></figure>', alt
+        f'<figure style="margin:0"><img style="{css}" alt="{text}" src="{source}">{said}</figure>',
+        alt,
     )
 
 

@@ -12,12 +12,12 @@ from statistics import NormalDist
 import cv2
 import numpy as np
 
+from vadlib.data.plaza.dials import Dials
 from vadlib.data.plaza.figures import Figure, lamp, spray, tree
 from vadlib.data.plaza.scene import LAYOUT, SHIFT, SUPER, Camera, fixed, shifted
 
 SUN = (0.62, 0.5)  # metres of shadow per metre of height: to the right, and away from us
 SHADE = 105  # how dark a shadow is, of 256
-NOISE = 2.2  # standard deviation of the sensor's noise, in grey levels
 UNIT = SUPER << SHIFT  # the painter's integers in one pixel
 
 
@@ -95,15 +95,16 @@ def composite(canvas: np.ndarray, ids: np.ndarray, patch, number: int):
     ids[y : y + height, x : x + width][rgba[..., 3] >= 128] = number
 
 
-def render(camera: Camera, casts: list[Cast], length: int, seed: Sequence[int]):
+def render(camera: Camera, casts: list[Cast], length: int, seed: Sequence[int], dials: Dials):
     """Films `casts` on the square: frames (T, H, W, 3) uint8, and who is seen where, ids
     (T, H, W) uint16: 0, or 1 + the number of the cast."""
     light, sensor, water = (np.random.default_rng([*seed, i]) for i in (3, 4, 5))
-    fixtures = _fixtures(camera, length, water)
-    (height, width), table = camera.size, noise_table(NOISE)
+    fixtures = _fixtures(camera, length, water, dials.hidden > 0)
+    (height, width), table = camera.size, noise_table(dials.noise)
     frames = np.empty((length, height, width, 3), np.uint8)
     ids = np.zeros((length, height, width), np.uint16)
-    gains, jitter = daylight(length, light), shake(length, light)
+    gains, jitter = daylight(length, light, dials.light), shake(length, light, dials.shake)
+    shadow = round(SHADE * dials.shadow)
     always = np.zeros((2 * height, 2 * width), np.uint8)
     for cast in fixtures:
         cast.shade(always, 0)
@@ -113,8 +114,8 @@ def render(camera: Camera, casts: list[Cast], length: int, seed: Sequence[int]):
         for cast, i, _ in present:
             cast.shade(shade, i)
         dark = cv2.resize(shade, (width, height), interpolation=cv2.INTER_AREA)
-        dark = (256 - ((dark.astype(np.uint16) * SHADE) >> 8))[..., None]
-        canvas = ((shifted(camera.size, shift) * dark) >> 8).astype(np.uint8)
+        dark = (256 - ((dark.astype(np.uint16) * shadow) >> 8))[..., None]
+        canvas = ((shifted(camera, shift) * dark) >> 8).astype(np.uint8)
         present += [(c, t if c.row else 0, 0) for c in fixtures]
         for cast, i, number in sorted(present, key=lambda p: -p[0].depth[p[1]]):
             patch = cast.patch(i, shift)
@@ -127,39 +128,39 @@ def render(camera: Camera, casts: list[Cast], length: int, seed: Sequence[int]):
     return frames, ids
 
 
-def _fixtures(camera: Camera, length: int, water: np.random.Generator) -> list[Cast]:
+def _fixtures(camera: Camera, length: int, water: np.random.Generator, hidden: bool) -> list[Cast]:
     """Lamps, the tree and the fountain's jets: they hide people, but are nobody."""
 
     def spot(x: float, row: float) -> np.ndarray:
         return np.array([[x * camera.stretch, camera.depth(row)]])
 
     jets = np.repeat(spot(*LAYOUT.fountain), length, 0)
-    return [
-        Cast(camera, tree(), spot(*LAYOUT.tree)),
-        *(Cast(camera, lamp(), spot(*place)) for place in LAYOUT.lamps),
-        Cast(camera, spray(length, water), jets, range(length)),
-    ]
+    fountain = Cast(camera, spray(length, water), jets, range(length))
+    if not hidden:
+        return [fountain]
+    lamps = [Cast(camera, lamp(), spot(*place)) for place in LAYOUT.lamps]
+    return [Cast(camera, tree(), spot(*LAYOUT.tree)), *lamps, fountain]
 
 
-def daylight(length: int, rng: np.random.Generator) -> np.ndarray:
+def daylight(length: int, rng: np.random.Generator, amount: float = 1.0) -> np.ndarray:
     """(T, 3) int: the slowly drifting light, of 256, in red, green and blue."""
     time = np.arange(length)
     base, warm = rng.uniform(0.93, 1.03), rng.uniform(-0.02, 0.02)
-    drift = 0.035 * np.sin(2 * np.pi * (time / rng.uniform(150, 400) + rng.random()))
+    drift = amount * 0.035 * np.sin(2 * np.pi * (time / rng.uniform(150, 400) + rng.random()))
     tint = np.array([1 + warm, 1, 1 - warm])
     return np.round(256 * (base + drift)[:, None] * tint).astype(np.int64)
 
 
-def shake(length: int, rng: np.random.Generator) -> np.ndarray:
-    """(T, 2) int: the camera's jitter in quarter pixels, at most half a pixel."""
+def shake(length: int, rng: np.random.Generator, amount: float = 1.0) -> np.ndarray:
+    """(T, 2) int: the camera's jitter in quarter pixels, at most half a pixel times `amount`."""
     now, path = np.zeros(2, int), np.empty((length, 2), int)
     for t in range(length):
         now = np.clip(now + (rng.integers(0, 10, 2) == 0) - (rng.integers(0, 10, 2) == 0), -2, 2)
         path[t] = now
-    return path
+    return np.round(path * amount).astype(int)
 
 
 def noise_table(sigma: float) -> np.ndarray:
     """(256,) int8: turns a random byte into Gaussian noise of `sigma` grey levels."""
-    normal = NormalDist(0, sigma)
-    return np.array([round(normal.inv_cdf((i + 0.5) / 256)) for i in range(256)], np.int8)
+    normal = NormalDist()
+    return np.array([round(sigma * normal.inv_cdf((i + 0.5) / 256)) for i in range(256)], np.int8)

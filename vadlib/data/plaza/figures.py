@@ -1,15 +1,17 @@
 """Who is on Plaza: people on foot and on bicycles, and what is never seen in training.
 
-A figure is a list of limbs and faces on points that move; `plaza_draw` paints them.
+A figure is a list of limbs and faces on points that move; `draw` paints them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from vadlib.data.plaza.dials import mix
 
 Colour = tuple[int, int, int]
 
@@ -106,24 +108,30 @@ class Figure:
         ]
         self.limb((38, 38, 42), width, *rim)
 
+    def take(self, other: Figure, scale: float, paint: Callable[[Colour], Colour]):
+        """All parts of another figure, `scale` times as large, in other colours."""
+        for colour, width, span in other.parts:
+            self._add(paint(colour), width * scale, [scale * p for p in other.points[span]])
+
     def _add(self, colour, width, points: Sequence[np.ndarray]):
         self.parts.append((colour, width, slice(self._count, self._count + len(points))))
         self.points += points
         self._count += len(points)
 
 
-def walker(figure: Figure, look: Look, phase: np.ndarray, swing, run: bool = False):
-    """A person on foot. phase: (n,) radians of the gait; swing: how far the legs go (0 stands)."""
+def walker(figure: Figure, look: Look, phase: np.ndarray, swing, run: float = 0.0):
+    """A person on foot. phase: (n,) radians of the gait; swing: how far the legs go (0 stands);
+    run: from a walk (0) to a run (1)."""
     tall = look.height
-    hip, neck, reach = 0.5 * tall, 0.8 * tall, (0.75 if run else 0.46) * np.asarray(swing)
+    hip, neck, reach = 0.5 * tall, 0.8 * tall, mix(0.46, 0.75, run) * np.asarray(swing)
     legs = []
     for at in (phase, phase + np.pi):
         thigh = reach * np.sin(at)
-        shin = thigh - (1.5 if run else 0.8) * swing * np.maximum(0, np.cos(at))
+        shin = thigh - mix(0.8, 1.5, run) * swing * np.maximum(0, np.cos(at))
         knee = 0.25 * tall * np.stack([np.sin(thigh), -np.cos(thigh)])
         legs.append((knee, knee + 0.25 * tall * np.stack([np.sin(shin), -np.cos(shin)])))
     up = -np.minimum(legs[0][1][1], legs[1][1][1]) - hip + 0.02 * tall  # the lower foot stands
-    lean = 0.12 * tall if run else 0.015 * tall
+    lean = mix(0.015, 0.12, run) * tall
     wide = np.hypot(0.105 * figure.heading[:, 0], 0.15 * figure.heading[:, 1]) * tall * look.girth
     side = 0.05 * tall
 
@@ -135,8 +143,8 @@ def walker(figure: Figure, look: Look, phase: np.ndarray, swing, run: bool = Fal
         figure.limb((44, 38, 36), 0.05 * tall, joints[-1], toe)
 
     def arm(sign: int, near: float, colour: Colour):
-        angle = -sign * (0.9 if run else 0.8) * reach * np.sin(phase)
-        bend = angle + (1.5 if run else 0.25)
+        angle = -sign * mix(0.8, 0.9, run) * reach * np.sin(phase)
+        bend = angle + mix(0.25, 1.5, run)
         shoulder = figure.at(lean, near, neck + up - 0.02 * tall)
         elbow = shoulder + figure.at(0.16 * tall * np.sin(angle), 0, -0.16 * tall * np.cos(angle))
         hand = elbow + figure.at(0.14 * tall * np.sin(bend), 0, -0.14 * tall * np.cos(bend))
@@ -239,6 +247,15 @@ def balloons(figure: Figure, look: Look, phase: np.ndarray):
         ball = figure.at(forward + 0.05 * np.sin(phase / 2 + i) - 0.1, 0.2, up)
         figure.limb((90, 90, 90), 0.02, hand, ball)
         figure.limb(colour, 0.56, ball)
+
+
+def suitcase(figure: Figure):
+    """A suitcase, upright."""
+    figure.box((128, 60, 44), (-0.36, 0.36), 0.14, (0.06, 0.66))
+    for band in (-0.18, 0.18):
+        strap = figure.at(band, 0.15, 0.08), figure.at(band, 0.15, 0.64)
+        figure.limb((66, 40, 34), 0.05, *strap)
+    figure.limb((66, 40, 34), 0.05, figure.at(-0.1, 0, 0.72), figure.at(0.1, 0, 0.72))
 
 
 def lamp() -> Figure:

@@ -14,6 +14,7 @@ from vadlib.data.plaza.figures import darker
 SUPER = 4  # figures and background are painted at 4 times the size, then averaged
 SHIFT = 4  # OpenCV's fractional bits: points are kept in 1/16 of a painted pixel
 MARGIN = 2  # pixels of background beyond the frame, room for the camera's jitter
+HIGH = 11.0  # metres above the ground at which the square has the size that `Layout` gives
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,24 @@ class Camera:
 
     size: tuple[int, int]
     horizon: float = -0.6
-    height: float = 11.0
+    height: float = HIGH
     focal: float = 2.9
 
     @property
+    def narrow(self) -> float:
+        """How much smaller the square is laid out: a lower camera sees larger people on it."""
+        return self.height / HIGH
+
+    @property
     def stretch(self) -> float:
-        """How much wider than 3:2 the frame is; the square is laid out that much wider."""
-        return self.size[1] / self.size[0] / 1.5
+        """How much wider the square is laid out: as the frame is wider than 3:2, and as `narrow`
+        says."""
+        return self.size[1] / self.size[0] / 1.5 * self.narrow
+
+    @property
+    def basin(self) -> float:
+        """Radius of the fountain in metres."""
+        return LAYOUT.basin * self.narrow
 
     def depth(self, row: float) -> float:
         """Metres from the camera to the ground seen at `row` (in frame heights)."""
@@ -184,9 +196,8 @@ def _markings(paint: _Painter, reach: float):
 
 
 @lru_cache(maxsize=4)
-def background(size: tuple[int, int]) -> np.ndarray:
-    """The empty square, SUPER times as large as `size` and with a MARGIN: (h, w, 3) uint8."""
-    camera = Camera(size)
+def background(camera: Camera) -> np.ndarray:
+    """The empty square, SUPER times as large as a frame and with a MARGIN: (h, w, 3) uint8."""
     paint, wide = _Painter(camera), camera.stretch
     reach = camera.half_width(camera.depth(LAYOUT.facade)) + 1.5
     _building(paint, reach)
@@ -200,10 +211,10 @@ def background(size: tuple[int, int]) -> np.ndarray:
         paint.disc((88, 122, 62), x + 0.12, bottom - 0.008, 0.26)
         paint.disc(colour, x + paint.rng.uniform(0, 0.2), bottom - 0.010, 0.13, 0.12)
     x, row = LAYOUT.fountain
-    paint.disc((150, 140, 126), x * wide + 0.2, row - 0.006, LAYOUT.basin + 0.25)
-    paint.disc((222, 214, 200), x * wide, row, LAYOUT.basin + 0.12, 0.3)
-    paint.disc((120, 168, 186), x * wide, row, LAYOUT.basin - 0.12, 0.24)
-    paint.disc((146, 192, 206), x * wide - 0.3, row - 0.004, LAYOUT.basin * 0.62, 0.24)
+    paint.disc((150, 140, 126), x * wide + 0.2, row - 0.006, camera.basin + 0.25)
+    paint.disc((222, 214, 200), x * wide, row, camera.basin + 0.12, 0.3)
+    paint.disc((120, 168, 186), x * wide, row, camera.basin - 0.12, 0.24)
+    paint.disc((146, 192, 206), x * wide - 0.3, row - 0.004, camera.basin * 0.62, 0.24)
     paint.tiles((214, 206, 190), LAYOUT.one_way, 0.6, reach)
     paint.ground((132, 128, 122), (-reach, reach), (0.722, 0.728))
     paint.ground((124, 152, 90), (-reach, reach), (0.728, 0.764))
@@ -221,8 +232,9 @@ def background(size: tuple[int, int]) -> np.ndarray:
     return paint.canvas
 
 
-def shifted(size: tuple[int, int], shift: tuple[int, int]) -> np.ndarray:
+def shifted(camera: Camera, shift: tuple[int, int]) -> np.ndarray:
     """The empty square as a camera sees it that is off by `shift` quarter pixels (x, y)."""
     x, y = (MARGIN * SUPER - s for s in shift)
-    crop = background(size)[y : y + size[0] * SUPER, x : x + size[1] * SUPER]
-    return cv2.resize(crop, size[::-1], interpolation=cv2.INTER_AREA)
+    height, width = camera.size
+    crop = background(camera)[y : y + height * SUPER, x : x + width * SUPER]
+    return cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA)

@@ -76,7 +76,7 @@ ROWS = [
             "standard",
             (0, 1, 2) if rule == "random" else (0,),
         )
-        for data in ("ped2", "plaza", "plaza-joint", "plaza-kinds")
+        for data in ("ped2", "plaza", "plaza-clear", "plaza-joint", "plaza-kinds")
         for rule in (*RULES, *MORE)
     ),
     *(

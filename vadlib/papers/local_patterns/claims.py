@@ -104,6 +104,11 @@ COMPARED = [
     ),
     (ERROR, "1", "prediction error minus chance", LP, 0.5),
     (SELECTED, "3.3", "the state machine minus the last value", LP, f"{LP}-last"),
+    # one branch against a branch: as many features, 512 each
+    (WORDS, "5", "by distance, branch 1 minus none", f"{LP}-branch1-space", f"{LP}-random-space"),
+    (WORDS, "5", "by distance, branch 2 minus none", f"{LP}-branch2-space", f"{LP}-random-space"),
+    # both branches against one as wide, 1,024 each
+    (WORDS, "5", "by distance, words minus none as wide", f"{LP}-space", f"{LP}-random-wide-space"),
 ]
 ONLY_TWO = {f"{LP}-last"}  # rows that were not run on the kinds
 

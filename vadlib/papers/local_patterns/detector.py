@@ -23,100 +23,22 @@ from vadlib.detector import Detector, History, Scores
 from vadlib.errors import VadError
 from vadlib.lab import train as training
 from vadlib.lab.train import pick_device, train
+from vadlib.papers.layers.boxes import average, paint, source_of, spread
+from vadlib.papers.layers.normal import Space, larger, unit, whitening
 from vadlib.papers.local_patterns.alignment import fit as fit_branch
 from vadlib.papers.local_patterns.alignment import look
 from vadlib.papers.local_patterns.config import BRANCHES, LocalPatternsConfig
-from vadlib.papers.local_patterns.dynamics import SMM, Last, Linear, whitening
+from vadlib.papers.local_patterns.network import LocalPatternsNet
 from vadlib.papers.local_patterns.sight import (
     ITAM_CODE,
-    Effnet,
     Eyes,
     Moments,
     Sight,
     halved,
     round_weights,
-    source_of,
-    spread,
 )
-from vadlib.papers.local_patterns.space import Space, larger, unit
-from vadlib.papers.local_patterns.words import ITAM, Merge
 from vadlib.see import captions, motion, objects
 from vadlib.see.captions import AttributeCaptioner
-
-
-class LocalPatternsNet(nn.Module):
-    """Extractors, frozen once they are trained; the predictor of what they see; the whitening of
-    its errors, (N, N), which begins as the identity."""
-
-    whiten: Tensor
-
-    def __init__(self, config: LocalPatternsConfig):
-        super().__init__()
-        self.config = config
-        if not config.sees:
-            eyes = []
-        elif config.features == "effnet":
-            eyes = [Effnet()]
-        else:
-            eyes = [Eyes(ITAM(config.branch)) for _ in BRANCHES[config.features]]
-        self.extractors = nn.ModuleList(eyes).requires_grad_(False)
-        if config.learns:
-            channels = config.channels if config.predictor == "smm" else None
-            sizes = (config.width, config.length, config.order, channels)
-            self.predict = SMM(*sizes, config.rule, config.residual)
-        else:
-            self.predict = Linear() if config.predictor == "linear" else Last()
-        merge = config.features == "merge"
-        self.merge = Merge(config.itam.embed, config.itam.heads) if merge else None
-        size = config.width if config.error == "whitened" and config.foresees else 0
-        self.register_buffer("whiten", torch.eye(size))
-
-    def forward(self, crops: Tensor) -> Tensor:
-        """Tubes (B, L+1, inputs, size, size) in [-1, 1] -> the error of each (B,)."""
-        seen = [eye(crops.flatten(0, 1)) for eye in self.extractors]
-        if not self.config.foresees:
-            return crops.new_zeros(len(crops))
-        return self.error(torch.cat(seen, 1).unflatten(0, crops.shape[:2]))
-
-    def merged(self, v: Tensor) -> Tensor:
-        """Features as the predictor reads them: (..., F) of all branches -> (..., N)."""
-        if self.merge is None:
-            return v
-        one, other = v.unflatten(-1, (2, -1, self.config.itam.embed)).flatten(0, -4).unbind(1)
-        return self.merge(one, other).flatten(1).unflatten(0, v.shape[:-1])
-
-    def residue(self, v: Tensor) -> Tensor:
-        """What was not foreseen of the last of L+1 moments: (B, L+1, F) -> (B, N)."""
-        v = self.merged(v)
-        return self.predict(v[:, :-1]) - v[:, -1]
-
-    def error(self, v: Tensor) -> Tensor:
-        """Mean square of what was not foreseen, whitened where the config says so: (B, L+1, F) ->
-        (B,). The paper defines no score; this is what its "prediction error" says."""
-        r = self.residue(v)
-        r = r @ self.whiten if len(self.whiten) else r
-        return r.square().mean(1)
-
-
-def average(errors: np.ndarray, frame: np.ndarray, thing: np.ndarray, frames: int) -> np.ndarray:
-    """The mean error of a thing over its last `frames` frames, the newest among them: errors (n,),
-    the frame and the thing of each (n,) int, frames rising -> (n,)."""
-    out, past = np.empty(len(errors)), {}
-    for i, (t, who) in enumerate(zip(frame.tolist(), thing.tolist(), strict=True)):
-        recent = [(s, e) for s, e in past.get(who, []) if s > t - frames] + [(t, errors[i])]
-        past[who] = recent
-        out[i] = np.mean([e for _, e in recent])
-    return out
-
-
-def paint(boxes: np.ndarray, values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(H, W) float32: each pixel the largest value among the boxes (n, 4) over it, 0 elsewhere."""
-    heat = np.zeros(size, np.float32)
-    for (y0, x0, y1, x1), value in zip(np.clip(boxes, 0, None), values, strict=True):
-        part = heat[int(y0) : int(np.ceil(y1)), int(x0) : int(np.ceil(x1))]
-        np.maximum(part, np.float32(value), out=part)
-    return heat
-
 
 # --------------------------------------------------------------------------------- the detector
 

@@ -65,12 +65,3 @@ class Linear(nn.Module):
     def forward(self, v: Tensor) -> Tensor:
         """(B, L, F) -> (B, F): one step further along that line."""
         return 2 * v[:, -1] - v[:, -2]
-
-
-def whitening(residues: Tensor, shrink: float) -> Tensor:
-    """(n, N) residues of normal boxes -> the symmetric W (N, N) that makes them alike in all
-    directions: W (S + shrink mean(S) 1) W = 1, with S their second moments."""
-    r = residues.double()
-    variances, axes = torch.linalg.eigh(r.T @ r / len(r))
-    scale = (variances.clamp_min(0) + shrink * variances.mean()).rsqrt()
-    return ((axes * scale) @ axes.T).float()

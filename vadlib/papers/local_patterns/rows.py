@@ -49,6 +49,7 @@ METHODS = [METHOD]
 EFFNET, SPEED = "ImageNet's features in ITAM's place", "no features: the flow in a box"
 SPACE: dict[str, Any] = {"score": "space"}
 LARGE = replace(ITAMConfig(**SMALL_BRANCH), size=96)
+WIDE = replace(ITAMConfig(**SMALL_BRANCH), queries=16)  # one branch, as many features as two
 CLASSES = replace(ITAMConfig(**SMALL_BRANCH), targets="classes")
 
 
@@ -68,6 +69,7 @@ def _kinds(suffix: str, note: str, **config: Any) -> list[Experiment]:
 FEATURE_ROWS = [
     *_kinds("-space", "how far features are from normal ones", **SPACE),
     *_kinds("-random-space", "so, no words learned", features="random", **SPACE),
+    *_kinds("-random-wide-space", "so, 1,024", features="random", itam=WIDE, **SPACE),
     *_kinds("-branch1-space", "so, actions alone", features="branch1", **SPACE),
     *_kinds("-branch2-space", "so, looks, place, neighbours alone", features="branch2", **SPACE),
     *_kinds("-union", "the larger of both scores", score="union"),
@@ -76,6 +78,13 @@ FEATURE_ROWS = [
     *_kinds("-shuffled-space", "captions of other crops", words="shuffled", **SPACE),
     *_kinds("-classes-space", "classes, no text is read", itam=CLASSES, **SPACE),
     *_kinds("-effnet-space", "ImageNet's, at 96 pixels", features="effnet", itam=LARGE, **SPACE),
+    *_kinds(
+        "-effnet224-space",
+        "ImageNet's, at 224 pixels",
+        features="effnet",
+        itam=replace(LARGE, size=224),
+        **SPACE,
+    ),
     *_kinds("-merge", "branches merged by cross-attention", features="merge"),
     *_kinds("-merge-space", "so, how far they are", features="merge", **SPACE),
 ]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
-from functools import cache
-from importlib import import_module
 
 import numpy as np
 import torch
@@ -15,6 +12,7 @@ from tqdm.auto import tqdm
 
 from vadlib.data import store
 from vadlib.data.base import Video
+from vadlib.papers.layers.boxes import source_of
 from vadlib.papers.local_patterns.alignment import look
 from vadlib.papers.local_patterns.config import ITAMConfig
 from vadlib.papers.local_patterns.words import ITAM, to_input
@@ -80,17 +78,6 @@ class Moments:
 
     def __getitem__(self, which: np.ndarray) -> dict[str, Tensor]:
         return {"v": self.features[which].float()}
-
-
-@cache
-def source_of(*modules: str) -> str:
-    """What stands for the code of some modules in the key of what they made."""
-    return store.digest([inspect.getsource(import_module(f"vadlib.{m}")) for m in modules])
-
-
-def spread(count: int, at_most: int) -> np.ndarray:
-    """`at_most` of the positions 0 .. count-1, evenly spread; all of them where there are fewer."""
-    return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(int))
 
 
 ITAM_CODE = tuple(f"papers.local_patterns.{m}" for m in ("config", "words", "alignment"))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vadlib.data.base import Video
 from vadlib.data.clips import Clips
 from vadlib.detector import Detector, History, Scores
+from vadlib.errors import VadError
 from vadlib.lab.train import pick_device, train
 from vadlib.measure.score import pool, pscd
 from vadlib.papers.layers.inputs import to_input
@@ -43,7 +44,10 @@ class MAAM(Detector):
         self.config = config or MAAMConfig()
         self.device = pick_device(device)
         self.net = self.build(self.config)
-        self.psi = loss_psi(self.config) if self.config.psi is None else self.config.psi
+        psi = self.config.psi
+        if psi is not None and not 0 <= psi <= 1:
+            raise VadError(f"psi is {psi}", "It is a weight from 0, all motion, to 1.")
+        self.psi = loss_psi(self.config) if psi is None else psi
         self.balanced_psi = self.psi  # until `fit` has seen training frames
 
     @staticmethod
@@ -140,7 +144,9 @@ class MAAM(Detector):
         )
 
     def with_psi(self, psi: float) -> MAAM:
-        """The same trained detector with another fusion weight, in [0, 1]."""
+        """The same trained detector with another fusion weight, in [0, 1]; VadError outside."""
+        if not 0 <= psi <= 1:
+            raise VadError(f"psi is {psi}", "It is a weight from 0, all motion, to 1.")
         other = copy.copy(self)
         other.psi, other.config = psi, replace(self.config, psi=psi)
         return other

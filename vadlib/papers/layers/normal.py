@@ -1,8 +1,7 @@
-"""How far a box is from the boxes of training: a score of what it *looks* like, not of its change.
+"""How far something is from normal: a score that asks what a thing *is*, not how it changes.
 
-The paper calls anomalous what has "either novel spatial distributions of local patterns or
-distinctive dynamics of local patterns", and gives no formula for the first half. Here are two: the
-distance to the nearest features of training, and that to a Gaussian around them.
+Normal is a cloud of points, the features of boxes of training. Two distances from it: that to its
+nearest points, and that to a Gaussian around it. What is large is said by training, too.
 """
 
 from __future__ import annotations
@@ -11,7 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vadlib.papers.local_patterns.dynamics import whitening
+
+def whitening(residues: Tensor, shrink: float) -> Tensor:
+    """(n, N) residues of normal boxes -> the symmetric W (N, N) that makes them alike in all
+    directions: W (S + shrink mean(S) 1) W = 1, with S their second moments."""
+    r = residues.double()
+    variances, axes = torch.linalg.eigh(r.T @ r / len(r))
+    scale = (variances.clamp_min(0) + shrink * variances.mean()).rsqrt()
+    return ((axes * scale) @ axes.T).float()
 
 
 class Space:

@@ -1,0 +1,1 @@
+"""Attributes: how fast, where, of what looks (Reiss and Hoshen)."""
