@@ -19,7 +19,10 @@ MSTI = {"width": 2, "items": 4, "patch": (8, 6)}
 PASSES = {"student_epochs": 0.01, "gate_epochs": 0.01}
 MDSF = {"widths": (4, 6, 8), "crop": (32, 48), "patch": (8, 6)} | PASSES
 LARGE = replace(TINY.itam, size=64)
+PAINTER = {"width": 2, "code": 2, "patch": (8, 6)}
 CASES = {
+    "autoencoder": [PAINTER],
+    "predictor": [PAINTER | {"past": 2, "skip": True}],
     "maam": [MAAM, MAAM | {"memory": False}, MAAM | {"read": "concat", "latent": "pull"}],
     "msti": [
         MSTI,

@@ -332,6 +332,20 @@ def test_a_checkpoint_of_older_code_loads_with_a_notice(home):
     assert "older code" in said[0]
 
 
+def test_a_loaded_network_lies_in_memory_as_training_left_it(home):
+    """Then it scores faster on a CPU, and to the bit what the run that made it scored."""
+    exp = papers.experiment(NAME)
+    model, history = book.train_or_load(NAME, 0, "cpu", quiet)
+    path = checkpoints.checkpoint_path(exp, 0)
+    checkpoints.save_checkpoint(path, model, exp.name, exp.stamp, "sha", history)
+    again = exp.detector(0, "cpu")
+    checkpoints.load_checkpoint(path, again)
+    fat = [p for p in again.net.parameters() if p.ndim == 4 and p.shape[1] > 1 and p.shape[2] > 1]
+    assert fat and all(p.is_contiguous(memory_format=torch.channels_last) for p in fat)
+    (video, *_) = exp.load("test")
+    assert np.array_equal(again.score(video).frame, model.score(video).frame)
+
+
 def test_every_checkpoint_that_chapters_load_is_there():
     folder = Path(__file__).parents[1] / "data" / "checkpoints"
     committed = [exp for exp in papers.experiments().values() if exp.committed]

@@ -275,6 +275,90 @@ def test_rbdc_and_tbdc_are_the_brute_force(case, alpha, beta):
     assert tbdc(heat, masks, alpha=alpha, beta=beta) == found.tbdc
 
 
+def slow_box_detections(boxes, scores, tables, frames, alpha, beta):
+    """As the definition says it: every threshold, every frame, every box against every region."""
+    points = []
+    for level in sorted({float(s) for part in scores for s in part}, reverse=True):
+        false = regions = followed = 0
+        for video, own, table in zip(boxes, scores, tables, strict=True):
+            hits = {track: [] for track in table[:, 1].tolist()}
+            found = [
+                (f, box) for (f, *box), s in zip(video.tolist(), own, strict=True) if s >= level
+            ]
+            for frame, track, *true in table.tolist():
+                hits[track].append(any(f == frame and iou(b, true) >= beta for f, b in found))
+            for frame, box in found:
+                truths = [true for f, _, *true in table.tolist() if f == frame]
+                false += not any(iou(box, true) >= beta for true in truths)
+            regions += sum(map(sum, hits.values()))
+            followed += sum(sum(h) >= alpha * len(h) for h in hits.values())
+        total, chains = sum(map(len, tables)), sum(len(np.unique(t[:, 1])) for t in tables)
+        points.append((false / sum(frames), regions / total, followed / chains))
+        if points[-1][0] > 1:
+            break
+    return np.array(points).T
+
+
+def scored_boxes(seed, videos=2, frames=12, most=4, ties=True):
+    """Random boxes with scores, and regions of a few tracks."""
+    rng = np.random.default_rng(seed)
+
+    def some(count):
+        corner = rng.integers(0, 20, (count, 2))
+        frame = np.sort(rng.integers(0, frames, count))
+        return np.column_stack([frame, corner, corner + rng.integers(1, 12, (count, 2))])
+
+    tables, boxes, scores = [], [], []
+    for _ in range(videos):
+        true = some(most * 4)
+        tables.append(np.insert(true, 1, rng.integers(0, 3, len(true)), axis=1))
+        boxes.append(some(int(rng.integers(0, most * frames))))
+        own = rng.random(len(boxes[-1]))
+        scores.append(np.round(own, 1) if ties else own)
+    return boxes, scores, tables, [frames] * videos
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("alpha,beta", [(0.1, 0.1), (0.5, 0.3), (1.0, 1.0)])
+def test_boxes_with_scores_are_the_definition_at_every_threshold(seed, alpha, beta):
+    case = scored_boxes(seed, ties=seed % 2 == 0)
+    found = measure.box_detections(*case, alpha=alpha, beta=beta)
+    false, regions, followed = slow_box_detections(*case, alpha, beta)
+    np.testing.assert_allclose(found.false_positives, false, atol=1e-12)
+    np.testing.assert_allclose(found.regions, regions, atol=1e-12)
+    np.testing.assert_allclose(found.tracks, followed, atol=1e-12)
+    slow = measure.Detections(found.threshold, false, regions, followed)
+    assert abs(found.rbdc - slow.rbdc) < 1e-6 and abs(found.tbdc - slow.tbdc) < 1e-6
+
+
+def test_boxes_with_scores_by_hand():
+    # Frame 0 has a region; its box scores 2, one elsewhere 3; frame 1 has the track's other region,
+    # found from 1 down, and frame 2 nothing but a wrong box of score 1.
+    table = np.array([[0, 7, 0, 0, 4, 4], [1, 7, 0, 0, 4, 4]])
+    boxes = np.array([[0, 0, 0, 4, 4], [0, 9, 9, 12, 12], [1, 1, 0, 5, 4], [2, 0, 0, 4, 4]])
+    found = measure.box_detections([boxes], [[2, 3, 1, 1]], [table], [4], alpha=1.0)
+    np.testing.assert_allclose(found.threshold, [3, 2, 1])
+    np.testing.assert_allclose(found.false_positives, [0.25, 0.25, 0.5])
+    np.testing.assert_allclose(found.regions, [0, 0.5, 1])
+    np.testing.assert_allclose(found.tracks, [0, 0, 1])  # alpha 1: both regions are needed
+
+
+def test_bad_boxes():
+    boxes, scores, tables, frames = scored_boxes(0)
+    nan = [np.full(len(s), np.nan) for s in scores]
+    for case, says in (
+        ((boxes[:1], scores, tables, frames), "videos"),
+        (([b[:, :4] for b in boxes], scores, tables, frames), "shape"),
+        ((boxes, [s[1:] for s in scores], tables, frames), "shape"),
+        ((boxes, nan, tables, frames), "finite"),
+        ((boxes, scores, [t[:0] for t in tables], frames), "no abnormal region"),
+    ):
+        with pytest.raises(VadError, match=says):
+            measure.box_detections(*case)
+    with pytest.raises(VadError, match="alpha is 0"):
+        measure.box_detections(boxes, scores, tables, frames, alpha=0)
+
+
 def test_an_island_in_a_hole_is_a_region_and_the_hole_is_not():
     heat = np.zeros((1, 9, 9))
     heat[0, 1:8, 1:8], heat[0, 2:7, 2:7], heat[0, 4, 4] = 1, 0, 1

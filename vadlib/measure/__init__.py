@@ -9,6 +9,7 @@ from vadlib.measure.intervals import Interval, bootstrap
 from vadlib.measure.pixels import pixel_auc
 from vadlib.measure.regions import (
     Detections,
+    box_detections,
     box_tracks,
     detections,
     hit,
@@ -22,6 +23,7 @@ __all__ = [
     "Interval",
     "average_precision",
     "bootstrap",
+    "box_detections",
     "box_tracks",
     "detections",
     "eer",

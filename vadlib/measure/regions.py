@@ -102,6 +102,78 @@ def detections(
     return Detections(levels[: len(points)], false / frames, hits / regions, followed / chains)
 
 
+def box_detections(
+    boxes: Sequence[np.ndarray],
+    scores: Sequence[np.ndarray],
+    tracks: Sequence[np.ndarray],
+    frames: Sequence[int],
+    alpha: float = 0.1,
+    beta: float = 0.1,
+) -> Detections:
+    """The same sweep for a detector whose answer is boxes with scores, at every score exactly.
+
+    boxes   one (P, 5) table a video: frame, x0, y0, x1, y1 of each box (x1, y1 exclusive)
+    scores  one (P,) a video, finite
+    tracks  one (R, 6) table a video as `mask_tracks` returns them; alpha, beta as in `detections`
+    frames  how many each video has, those without boxes too
+
+    No threshold has to be tried. A region is found from the largest score of the boxes that match
+    it down, a box that matches none is a false positive from its own score down, and a track is
+    followed from the score down at which enough of its regions are found.
+    Raises VadError for tables that do not fit, and where no region is abnormal.
+    """
+    if not (0 < alpha <= 1 and 0 < beta <= 1):
+        raise VadError(f"alpha is {alpha}, beta is {beta}", "Shares lie in (0, 1].")
+    if not len(boxes) == len(scores) == len(tracks) == len(frames):
+        raise VadError(
+            f"boxes of {len(boxes)}, scores of {len(scores)}, tracks of {len(tracks)} and frames "
+            f"of {len(frames)} videos",
+            "Give one of each for every video.",
+        )
+    parts = [_found_at(*v, alpha, beta) for v in zip(boxes, scores, tracks, strict=True)]
+    false, regions, followed = (np.sort(np.concatenate(p)) for p in zip(*parts, strict=True))
+    if not len(regions):
+        raise VadError("tracks: there is no abnormal region", ONE_CLASS)
+    levels = np.unique(np.concatenate([np.asarray(s, float) for s in scores]))[::-1]
+    count = lambda at: len(at) - np.searchsorted(at, levels)  # noqa: E731  # of those >= level
+    wrong = count(false) / sum(frames)
+    end = int(np.searchsorted(wrong, 1.0, "right")) + 1  # the first beyond one a frame, and no more
+    rates = count(regions) / len(regions), count(followed) / len(followed)
+    return Detections(levels[:end], wrong[:end], rates[0][:end], rates[1][:end])
+
+
+def _found_at(
+    boxes: np.ndarray, scores: np.ndarray, table: np.ndarray, alpha: float, beta: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The scores at which one video's false positives, regions and tracks appear as a threshold
+    falls; -infinity for what never does."""
+    boxes, scores, table = np.asarray(boxes), np.asarray(scores, float), np.asarray(table)
+    if boxes.shape != (len(scores), 5) or table.ndim != 2 or table.shape[1] != 6:
+        raise VadError(
+            f"boxes of shape {boxes.shape}, scores of {scores.shape}, tracks of {table.shape}",
+            "Give (P, 5) boxes, (P,) scores and (R, 6) tracks for each video.",
+        )
+    if not (np.isfinite(scores).all() and np.isfinite(boxes).all()):
+        raise VadError("boxes or scores are not all finite", "Look for a diverged training run.")
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    first, last = (np.searchsorted(table[:, 0], boxes[:, 0], side) for side in ("left", "right"))
+    pair = np.repeat(np.arange(len(boxes)), last - first)  # each box with each region of its frame
+    region = np.arange(len(pair)) - np.repeat(np.cumsum(last - first) - last, last - first)
+    mine, theirs = boxes[pair, 1:], table[region, 2:]
+    sides = np.minimum(mine, theirs)[:, 2:] - np.maximum(mine, theirs)[:, :2]
+    shared = np.clip(sides, 0, None).prod(1)
+    both = sum((box[:, 2:] - box[:, :2]).prod(1) for box in (mine, theirs))
+    match = shared >= beta * (both - shared)
+    best, matched = np.full(len(table), -np.inf), np.zeros(len(boxes), bool)
+    np.maximum.at(best, region[match], scores[pair[match]])
+    matched[pair[match]] = True
+    _, owner, sizes = np.unique(table[:, 1], return_inverse=True, return_counts=True)
+    order = np.lexsort((-best, owner))  # a track's regions together, those that are found first
+    enough = np.ceil(alpha * sizes).astype(int)
+    followed = best[order[np.cumsum(sizes) - sizes + enough - 1]]
+    return scores[~matched], best, followed
+
+
 def rbdc(
     heatmaps: Arrays, masks: Arrays, tracks: Sequence[np.ndarray] | None = None, **options
 ) -> float:
