@@ -18,12 +18,14 @@ Lists and truth may also lie in `list/`, and go by the names of well-known relea
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
 
+from vadlib.data import strict
 from vadlib.data.store import data_root, digest
 from vadlib.errors import VadError
 
@@ -203,6 +205,8 @@ class Stored:
         first, *rest = key if isinstance(key, tuple) else (key,)
         which = np.arange(self.shape[0])[first]
         parts = [np.array(self._crop(c)[tuple(rest)], np.float32) for c in np.atleast_1d(which)]
+        if not all(np.isfinite(part).all() for part in parts):
+            raise VadError(f"{self.files[0]} holds NaN or infinity", "Extract the features again.")
         return np.stack(parts) if which.ndim else parts[0]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -218,11 +222,14 @@ class Stored:
 
 def _open(path: Path) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r")
+        found = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise VadError(
             f"{path} cannot be read as a .npy file ({error})", "Copy or download it again."
         ) from error
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "buif":
+        raise VadError(f"{path} is no array of real numbers", "Save it as one, with numpy.save.")
+    return found
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> Path:
@@ -238,7 +245,10 @@ def _first(folder: Path, names: tuple[str, ...]) -> Path:
 
 def _listed(listing: Path, folder: Path) -> dict[Path, list[Path]]:
     """The files of each video of a list, in its order: path without crop -> one file a crop."""
-    lines = [line.strip() for line in listing.read_text(encoding="utf-8").splitlines()]
+    try:
+        lines = [line.strip() for line in listing.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise VadError(f"{listing} cannot be read ({error})", "Save it as UTF-8 text.") from error
     videos: dict[Path, dict[int, Path]] = {}
     for number, line in enumerate(lines, 1):
         if not line:
@@ -257,8 +267,9 @@ def _find(line: str, folder: Path, where: str) -> Path:
     """The file of a line: where it says, else under `folder` by the longest end of its path."""
     parts = PureWindowsPath(line).parts  # it understands both kinds of slashes
     for path in (folder / line, *(folder.joinpath(*parts[i:]) for i in range(len(parts)))):
-        if path.is_file():
-            return path
+        with suppress(OSError, ValueError):  # a name too long, or with a zero in it
+            if path.is_file():
+                return path
     raise VadError(
         f"{where}: there is no {parts[-1]} in {folder}",
         f"Put it at {folder / '/'.join(parts[-2:])} or right into {folder}.",
@@ -335,7 +346,7 @@ def _crops_first(whole: list[tuple[Path, tuple]], crops: int, listing: Path) -> 
 
 def _truth(path: Path, features: list[Stored], listing: Path) -> list[np.ndarray]:
     """The labels of each video's frames, (16 T,) uint8, out of one array for all of them."""
-    truth = (_open(path).ravel() != 0).astype(np.uint8)
+    truth = strict.binary(_open(path).ravel(), str(path)).astype(np.uint8)
     lengths = [SPAN * x.shape[1] for x in features]
     if len(truth) != sum(lengths):
         raise VadError(
