@@ -16,7 +16,12 @@ from vadlib.lab.stamp import stamp
 
 # Where a stamp does not follow: which data set and protocol are meant is among its roots already,
 # and how a stamp is made decides no number.
-BEYOND = ("vadlib.lab.sets:SETS", "vadlib.lab.run:MEASURES", "vadlib.lab.experiment:stamp_of")
+BEYOND = (
+    "vadlib.lab.sets:SETS",
+    "vadlib.lab.sets:own_films",
+    "vadlib.lab.run:MEASURES",
+    "vadlib.lab.experiment:stamp_of",
+)
 
 
 @dataclass(frozen=True)
