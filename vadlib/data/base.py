@@ -53,6 +53,8 @@ class Video:
                 f"{where} has {len(self.labels)} labels for {len(self.frames)} frames",
                 "Check that the ground truth belongs to this video.",
             )
+        if self.labels is not None and not np.isin(self.labels, (0, 1)).all():
+            raise VadError(f"{where} has labels that are not 0 or 1", "A label is 0 or 1.")
         if self.masks is not None and self.masks.shape != self.frames.shape[:3]:
             raise VadError(
                 f"{where} has masks of shape {self.masks.shape} for frames of shape "

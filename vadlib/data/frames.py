@@ -16,11 +16,12 @@ import numpy as np
 from scipy.io import loadmat
 from tqdm import tqdm
 
-from vadlib.data import store, video
+from vadlib.data import store, strict, video
 from vadlib.data.base import Video
 from vadlib.errors import VadError
 
 MASKS = 1  # part of every mask's key: raise it when the same files would give other masks
+LEVELS = (1, 255)  # of an abnormal pixel, in masks that are arrays
 AGAIN = "Extract the data set's archive again, or check that the files belong together."
 Intervals = list[tuple[int, int]]  # first and last abnormal frame, counted from 1, both included
 
@@ -49,15 +50,33 @@ def load(source: Source, dataset: str, split: str, size: tuple[int, int] | None)
     """
     if not source.files:
         raise VadError(f"{source.where} holds no frames", AGAIN)
+    check(source)
     frames, key = video.stored(source.files, size)
     masks = stored_masks(source, frames.shape[:3]) if source.masks else None
     if source.labels is not None:
         labels = source.labels(len(frames))
+        if masks is not None:
+            strict.agree(labels, masks, str(source.where))
     elif masks is not None:
         labels = np.asarray(masks.any(axis=(1, 2)), np.uint8)
     else:
         labels = np.zeros(len(frames), np.uint8) if split == "train" else None
     return Video(source.name, frames, labels, masks, key, dataset=dataset, split=split)
+
+
+def check(source: Source) -> None:
+    """Raises VadError where images do not follow each other, or masks have other numbers."""
+    if not video.is_image(source.files[0]):
+        return
+    first = strict.first_number(source.files)
+    if not source.masks or not video.is_image(source.masks[0]):
+        return
+    if strict.first_number(source.masks) != first:
+        raise VadError(
+            f"{source.masks[0].parent} begins with {source.masks[0].name}, the frames with "
+            f"{source.files[0].name}",
+            AGAIN,
+        )
 
 
 # ------------------------------------------------------------------------------------- layouts
@@ -160,6 +179,7 @@ def sources(name: str, split: str, root: Path) -> list[Source]:
     videos = layout(folder, split, name)
     if not videos:
         raise VadError(f"{folder} has no {split} videos of {name}", AGAIN)
+    strict.gapless([source.name for source in videos], f"{folder}, {split},")
     return videos
 
 
@@ -183,16 +203,31 @@ def one_colour(videos: list[Video]) -> list[Video]:
 
 
 def read_m(path: Path) -> list[Intervals]:
-    """UCSD's MATLAB script: a line `TestVideoFile{end+1}.gt_frame = [5:90, 140:200];` a video."""
-    text = re.sub(r"%.*", "", path.read_text(errors="replace"))
-    lists = re.findall(r"gt_frame\s*=\s*\[(.*?)\]", text)
-    truth = [[(int(a), int(b or a)) for a, b in _RANGE.findall(items)] for items in lists]
-    if not truth:
-        raise VadError(f"{path} has no line with gt_frame = [...]", AGAIN)
+    """UCSD's MATLAB script: a line `TestVideoFile{end+1}.gt_frame = [5:90, 140:200];` a video.
+
+    Raises VadError for a file in which anything else is said of gt_frame.
+    """
+    try:
+        text = re.sub(r"%.*", "", path.read_text(errors="replace"))
+    except OSError as error:
+        raise VadError(f"{path} cannot be read ({error.strerror})", AGAIN) from error
+    truth = [_ranges(items, path) for items in _LINE.findall(text)]
+    if not truth or len(truth) != text.count("gt_frame"):
+        raise VadError(f"{path} has no line with gt_frame = [...], or one that is not so", AGAIN)
     return truth
 
 
-_RANGE = re.compile(r"(\d+)(?:\s*:\s*(\d+))?")
+_LINE = re.compile(r"TestVideoFile\s*\{\s*end\s*\+\s*1\s*\}\.gt_frame\s*=\s*\[([^\]\n]*)\]")
+
+
+def _ranges(items: str, path: Path) -> Intervals:
+    """`5:90, 140:200 210` as intervals."""
+    found = re.split(r"[,;\s]+", re.sub(r"\s*:\s*", ":", items.strip()))
+    for item in found:
+        if not re.fullmatch(r"[0-9]+(:[0-9]+)?", item):
+            raise VadError(f"{path}: {item!r} in [{items}] is no range of frames", AGAIN)
+    ends = [item.split(":") for item in found]
+    return [(int(pair[0]), int(pair[-1])) for pair in ends]
 
 
 def read_mat(path: Path) -> list[Intervals]:
@@ -207,6 +242,8 @@ def read_mat(path: Path) -> list[Intervals]:
             raise VadError(
                 f"{path}: gt{{{len(truth) + 1}}} is not a (2, K) list of intervals", AGAIN
             )
+        if not np.array_equal(pairs, np.floor(pairs)) or not np.isfinite(pairs).all():
+            raise VadError(f"{path}: gt{{{len(truth) + 1}}} holds what is no frame's number", AGAIN)
         truth.append([(int(first), int(last)) for first, last in pairs.T])
     return truth
 
@@ -237,10 +274,11 @@ def _labelled(videos: list[Source], truth: list[Intervals], path: Path) -> list[
 
 def _from_npy(path: Path) -> Callable[[int], np.ndarray]:
     def labels(frames: int) -> np.ndarray:
-        found = _loadnpy(path).ravel()
-        if len(found) != frames:
-            raise VadError(f"{path} has {len(found)} labels for {frames} frames", AGAIN)
-        return (found != 0).astype(np.uint8)
+        found = _loadnpy(path)
+        if found.size != frames or found.size not in found.shape:
+            size = "x".join(map(str, found.shape))
+            raise VadError(f"{path} has {size} labels for {frames} frames", AGAIN)
+        return strict.binary(found.ravel(), str(path)).astype(np.uint8)
 
     return labels
 
@@ -280,13 +318,19 @@ def shrink_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _masks(files: Sequence[Path]) -> Iterator[np.ndarray]:
     for file in files:
         if file.suffix == ".mat":
-            yield from (
-                np.asarray(cell).astype(bool) for cell in _loadmat(file, "volLabel").ravel()
-            )
+            cells = _loadmat(file, "volLabel").ravel()
+            yield from (strict.binary(np.asarray(c), str(file), LEVELS) for c in cells)
         elif file.suffix == ".npy":
-            yield from (np.array(mask, bool) for mask in _loadnpy(file))
+            stack = _loadnpy(file)
+            if stack.ndim != 3:
+                raise VadError(f"{file} holds {stack.ndim} axes, not (T, H, W)", AGAIN)
+            yield from (strict.binary(np.asarray(m), str(file), LEVELS) for m in stack)
         else:
-            yield video.image(file).max(axis=2) > 0
+            pixels = video.image(file).max(axis=2)
+            levels = np.unique(pixels[pixels > 0])
+            if len(levels) > 1:
+                raise VadError(f"{file} has {len(levels)} greys besides black", AGAIN)
+            yield pixels > 0
 
 
 # -------------------------------------------------------------------------------------- files
@@ -320,7 +364,7 @@ def _first(*places: Path) -> Path:
 
 def _loadmat(path: Path, variable: str) -> np.ndarray:
     try:
-        return loadmat(path)[variable]
+        return np.asarray(loadmat(path)[variable])
     except KeyError as error:
         raise VadError(f"{path} has no variable {variable}", AGAIN) from error
     except Exception as error:  # scipy raises whatever the damaged bytes lead it into
@@ -329,6 +373,9 @@ def _loadmat(path: Path, variable: str) -> np.ndarray:
 
 def _loadnpy(path: Path) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r")
+        found = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise VadError(f"{path} cannot be read as a .npy file ({error})", AGAIN) from error
+    if not isinstance(found, np.ndarray):
+        raise VadError(f"{path} is an archive of arrays, not a .npy file", AGAIN)
+    return found

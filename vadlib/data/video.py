@@ -10,7 +10,7 @@ from typing import NamedTuple
 import av
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vadlib.data import film, store
 from vadlib.data.base import Video
@@ -139,7 +139,7 @@ def survey(files: Sequence[Path], limit: int | None = None) -> tuple[str, Look]:
     Every frame is looked at once; the answer is remembered for as long as the files stay the same.
     Raises VadError for files that are damaged or of different sizes.
     """
-    reader = [READER] if all(_is_image(file) for file in files) else [READER, FILMS]
+    reader = [READER] if all(is_image(file) for file in files) else [READER, FILMS]
     content = store.digest("frames", *reader, store.fingerprint(files), limit)
     return content, Look(*store.remember(content, lambda: _look(files, limit)))
 
@@ -159,7 +159,7 @@ def _look(files: Sequence[Path], limit: int | None) -> Look:
             channels = 3
     if size is None:
         raise VadError(f"{files[0] if files else 'a video'} has no frames", "Restore its files.")
-    seconds = [] if all(_is_image(file) for file in files) else _seconds(times, files[0])
+    seconds = [] if all(is_image(file) for file in files) else _seconds(times, files[0])
     return Look(count, size[0], size[1], channels, seconds)
 
 
@@ -178,28 +178,39 @@ def decode(files: Sequence[Path]) -> Iterator[np.ndarray]:
 
 def _timed(files: Sequence[Path]) -> Iterator[tuple[float | None, np.ndarray]]:
     for file in files:
-        if _is_image(file):
+        if is_image(file):
             yield None, image(file)
         else:
             yield from film.frames(file)
 
 
-def _is_image(file: Path) -> bool:
+def is_image(file: Path) -> bool:
+    """Whether a file is a picture, by its suffix; if not, it is taken for a film."""
     return file.suffix.lower() in IMAGES
 
 
 def image(path: Path) -> np.ndarray:
-    """An image file as (H, W, 1) or (H, W, 3) uint8. Raises VadError for a damaged one."""
+    """An image file as (H, W, 1) or (H, W, 3) uint8, turned as it is to be shown.
+
+    Raises VadError for a damaged one, more than one picture, more than 8 bits, or holes in it.
+    """
     try:
         with Image.open(path) as file:
             if file.mode not in ("1", "L", "P", "RGB", "RGBA"):
                 raise VadError(f"{path} has pixels of kind {file.mode}", "Save it with 8 bits.")
+            if getattr(file, "n_frames", 1) != 1:
+                raise VadError(f"{path} holds several pictures", "Save each in a file of its own.")
+            if file.mode == "RGBA" and file.getchannel("A").getextrema() != (255, 255):
+                raise VadError(f"{path} is transparent in places", "Save it without transparency.")
             grey = file.mode in ("1", "L")
-            pixels = np.asarray(file.convert("L" if grey else "RGB"))
+            shown = ImageOps.exif_transpose(file)
+            pixels = np.asarray(shown.convert("L" if grey else "RGB"))
     except VadError:
         raise
     except FileNotFoundError as error:
         raise VadError(f"{path} does not exist", "Restore it.") from error
+    except Image.DecompressionBombError as error:
+        raise VadError(f"{path} says that it is huge ({error})", "Restore the picture.") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise VadError(
             f"{path} is damaged or cut short ({error})", "Copy or extract it again."

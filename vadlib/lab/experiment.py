@@ -14,10 +14,15 @@ from vadlib.errors import VadError
 from vadlib.lab.sets import PROFILES, SETS, DataSet, own_films
 from vadlib.lab.stamp import stamp
 
+CURVE = (1 / 30, 1 / 10, 1 / 3)  # shares of a long training after which it is tested too
 # Where a stamp does not follow: which data set and protocol are meant is among its roots already,
 # and how a stamp is made decides no number.
-CURVE = (1 / 30, 1 / 10, 1 / 3)  # shares of a long training after which it is tested too
-BEYOND = ("vadlib.lab.sets:SETS", "vadlib.lab.run:MEASURES", "vadlib.lab.experiment:stamp_of")
+BEYOND = (
+    "vadlib.lab.sets:SETS",
+    "vadlib.lab.sets:own_films",
+    "vadlib.lab.run:MEASURES",
+    "vadlib.lab.experiment:stamp_of",
+)
 
 
 @dataclass(frozen=True)
