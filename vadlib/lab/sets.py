@@ -18,7 +18,7 @@ PLAZA = {
     "standard": {"train": (8, 200), "test": (12, 150)},
     "full": {"train": (16, 200), "test": (24, 200)},
 }
-# At the level `clear`, where a seventh kind is shown, and a third as many people teach what is usual.
+# at the level `clear`, where a seventh kind is shown, and fewer people teach what is usual
 PLAZA_CLEAR = {
     "smoke": {"train": (4, 120), "test": (7, 100)},
     "standard": {"train": (12, 200), "test": (21, 120)},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vadlib.lab.experiment import Experiment, Method
+from vadlib.lab.eyechart import chart
 
 RULES = ("random", "frame-index", "copy-last", "flow-magnitude", "zero-flow")
 CLASSES = ("Random", "FrameIndex", "CopyLast", "FlowMagnitude", "ZeroFlow")
@@ -19,9 +20,20 @@ METHODS = [
         Method(name, f"vadlib.papers.baselines.rules:{cls}")
         for name, cls in (dict(zip(RULES, CLASSES, strict=True)) | MORE).items()
     ),
+    *(
+        Method(name, f"vadlib.papers.baselines.oracles:{cls}")
+        for name, cls in (
+            ("oracle-truth", "TruthOracle"),
+            ("oracle-boxes", "BoxOracle"),
+            ("measured", "Measured"),
+        )
+    ),
     Method("flow-bag", "vadlib.papers.baselines.bags:FlowBag"),
 ]
 BY_NAME = {m.name: m for m in METHODS}
+
+# told part of Plaza's truth, or nothing: what its frames hold
+ORACLES = ("oracle-truth", "oracle-boxes", "measured")
 
 # weakly labelled data -> the rule that is measured there, and how many seeds (Ped2 draws for each)
 WEAK = {
@@ -42,7 +54,13 @@ ROWS = [
         for rule in (*RULES, *MORE)
     ),
     *(
+        Experiment(f"{rule}-{data}-standard", BY_NAME[rule], data, "standard", (0,))
+        for data in ("plaza", "plaza-clear")
+        for rule in ORACLES
+    ),
+    *(
         Experiment(f"{rule}-{data}-standard", BY_NAME[rule], data, "standard", tuple(range(seeds)))
         for data, (rule, seeds) in WEAK.items()
     ),
 ]
+CHARTS = [chart(BY_NAME[name]) for name in (*RULES[2:4], *ORACLES)]
