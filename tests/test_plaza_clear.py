@@ -18,7 +18,7 @@ KINDS = plaza.KINDS_OF["clear"]
 
 def test_the_truth_holds_every_kind():
     """Roles, places, speeds and ways tell every kind apart, so that the scene can be solved."""
-    train = plaza.videos("train", 8, 150, (32, 48), seed=70, level="clear")
+    train = plaza.videos("train", 12, 200, (32, 48), seed=70, level="clear")
     test = plaza.videos("test", 14, 100, (32, 48), seed=70, level="clear")
     oracle = oracles.TruthOracle()
     oracle.fit(train)
