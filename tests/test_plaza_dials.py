@@ -269,3 +269,12 @@ def test_a_dial_out_of_range_is_named(name):
 def test_an_unknown_dial_is_named():
     with pytest.raises(VadError, match="fog"):
         plaza.turned("clear", fog=1)
+
+
+@pytest.mark.parametrize("kind", ["direction", "place", "left behind"])
+def test_the_shortest_videos_hold_both_too(kind):
+    for effect in (0.0, 0.5):
+        for video in plaza.videos(
+            "test", 6, 40, (32, 48), 1000, kinds=[kind], level="clear", effect=effect
+        ):
+            assert 3 <= video.labels.sum() <= 37

@@ -1,4 +1,4 @@
-"""The command line: `vadlib data | fit | score | reproduce | grid | gpu-day | status | new`."""
+"""The command line: `vadlib` data, fit, score, reproduce, grid, gpu-day, status, eyechart, new."""
 
 from __future__ import annotations
 
@@ -124,6 +124,15 @@ def parser() -> argparse.ArgumentParser:
 
     one = command("status", status, "list the records: what was measured, and what is stale")
     one.add_argument("--json", action="store_true", help="every number, as JSON")
+
+    one = command("eyechart", eyechart, "how large an anomaly must be for a method to see it")
+    one.add_argument("methods", nargs="+", metavar="METHOD")
+    one.add_argument("--kind", nargs="+", default=[], help="some kinds, or conditions, alone")
+    one.add_argument("--level", default="clear", help="of Plaza: clear or busy")
+    one.add_argument("--sweep", default="kinds", help="kinds, or conditions: what a method bears")
+    one.add_argument("--profile", default="standard", help="smoke, standard or full")
+    one.add_argument("--seed", type=int, help="the first when not given")
+    one.add_argument("--device", default="auto")
 
     one = command("new", new, "lay out a new paper: its folder, its test, its chapter")
     one.add_argument("name", help="of its folder in vadlib/papers, such as maam")
@@ -287,6 +296,28 @@ def status(options: argparse.Namespace) -> None:
         seeds = f"{len(record['seeds'])} seed{'s' * (len(record['seeds']) > 1)}"
         state = "stale" if record["stale"] else "current"
         print(f"{record['name']:32} {100 * best['mean']:5.1f}  {seeds:8} {state}")
+
+
+def eyechart(options: argparse.Namespace) -> None:
+    from vadlib import papers
+    from vadlib.lab import eyechart, run
+    from vadlib.lab.records import records
+    from vadlib.measure.threshold import threshold
+
+    charts = [
+        papers.chart(name, options.level, options.sweep, options.profile)
+        for name in options.methods
+    ]
+    eyechart.known_dials(options.sweep, options.kind)  # before anything takes long
+    for chart in charts:
+        seed = chart.seeds[0] if options.seed is None else options.seed
+        current = [r for r in records({chart.name: chart}) if r["name"] == chart.name]
+        if not any(seed in r["seeds"] and not r["stale"] for r in current):
+            run.reproduce(chart, [seed], options.device, lambda text: print(text, file=sys.stderr))
+        for curve in eyechart.curves(chart, seed, options.kind):
+            found = threshold(curve, eyechart.falls(curve))
+            aucs = " ".join(f"{100 * value:3.0f}" for value in curve.values)
+            print(f"{chart.method.name:16} {curve.dial:12} {found.words:32} AUC {aucs}")
 
 
 def new(options: argparse.Namespace) -> None:

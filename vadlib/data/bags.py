@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 
-from vadlib.data import strict
 from vadlib.data.store import data_root, digest
 from vadlib.errors import VadError
 

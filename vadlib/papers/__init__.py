@@ -12,7 +12,9 @@ from typing import Any
 
 from vadlib.detector import Detector
 from vadlib.errors import VadError
+from vadlib.lab import eyechart
 from vadlib.lab.experiment import Experiment, Method
+from vadlib.lab.eyechart import Chart
 from vadlib.lab.sets import PROFILES
 
 PAPERS = (
@@ -35,7 +37,7 @@ def methods() -> dict[str, Method]:
 @cache
 def experiments() -> dict[str, Experiment]:
     """Every experiment by its name, paper by paper."""
-    return {e.name: e for rows in _rows() for e in rows.ROWS}
+    return {e.name: e for rows in _rows() for e in (*rows.ROWS, *getattr(rows, "CHARTS", ()))}
 
 
 def worth() -> list[str]:
@@ -78,6 +80,24 @@ def experiment(name: str, profile: str | None = None) -> Experiment:
             f"`vadlib status` and this list know: {', '.join(experiments())}.",
         )
     return experiments()[name]
+
+
+def chart(
+    name: str, level: str = "clear", sweep: str = "kinds", profile: str = "standard"
+) -> Chart:
+    """The eye chart of a method, by its name.
+
+    Raises VadError for an unknown name, level, sweep or profile, and for a method of bags, which
+    cannot score films.
+    """
+    method_ = method(name)
+    able = {e.method.name for e in experiments().values() if not e.set.bags}
+    if name not in able:
+        raise VadError(
+            f"{name} has no eye chart: it scores bags of features, and the chart shows films",
+            f"These have one: {', '.join(n for n in methods() if n in able)}.",
+        )
+    return eyechart.chart(method_, level, sweep, profile)
 
 
 def claims_of(paper: str) -> list[Any]:

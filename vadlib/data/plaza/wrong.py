@@ -86,6 +86,8 @@ class Director(Traffic):
         if kind in ("motion", "joint"):
             speed = self.run_speed() if kind == "motion" else self.swapped(role, speed)
         lasts = metres / speed * FPS
+        if kind == "direction" and self.effect < 1:  # at an angle for a while only
+            lasts = min(lasts, 0.35 * self.length)
         if kind in ("interaction", LEFT):
             lasts = (STAYS if kind == LEFT else 0.35) * self.length
         if lasts < 0.6 * self.length:

@@ -14,8 +14,8 @@ METHOD = Method(
 )
 METHODS = [METHOD]
 MEASURED = AttributesConfig().views
-# By tests/benchmarks/bench_attributes.py. A box is measured on what differs from the empty scene: on
-# six *training* videos of Ped2, played at double speed, a fast box was told from the crowd with
+# By tests/benchmarks/bench_attributes.py. A box is measured on what differs from the empty scene:
+# on six *training* videos of Ped2, played at double speed, a fast box was told from the crowd with
 # 98.0, by the mean of whole boxes with 96.6. Of 30 films of Plaza with seed 101 and 4,000 boxes of
 # training, the largest of the five views had 62.9, the sum of the first four 59.3, the largest of
 # those four and deep features 56.3.
@@ -40,8 +40,7 @@ def _kinds(suffix: str, note: str, **config: Any) -> list[Experiment]:
     drawn."""
     rows = [e for e in everywhere(METHOD, suffix, note, **config) if e.profile != "smoke"]
     plaza = next(e for e in rows if e.data == "plaza")
-    for data in ("plaza-kinds", "plaza-clear"):
-        rows.append(replace(plaza, name=plaza.name.replace("plaza", data), data=data))
+    rows.append(replace(plaza, name=plaza.name.replace("plaza", "plaza-kinds"), data="plaza-kinds"))
     rows = [e for e in rows if e.data != "plaza-joint"]
     return rows if config.get("components") else [replace(e, seeds=(0,)) for e in rows]
 

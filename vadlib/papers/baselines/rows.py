@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vadlib.lab.experiment import Experiment, Method, TrainConfig
+from vadlib.lab.eyechart import chart
 from vadlib.lab.sets import PROFILES
 from vadlib.papers.baselines.config import PainterConfig
 
@@ -22,6 +23,14 @@ METHODS = [
     *(
         Method(name, f"vadlib.papers.baselines.rules:{cls}")
         for name, cls in (dict(zip(RULES, CLASSES, strict=True)) | MORE).items()
+    ),
+    *(
+        Method(name, f"vadlib.papers.baselines.oracles:{cls}")
+        for name, cls in (
+            ("oracle-truth", "TruthOracle"),
+            ("oracle-boxes", "BoxOracle"),
+            ("measured", "Measured"),
+        )
     ),
     Method("flow-bag", "vadlib.papers.baselines.bags:FlowBag"),
 ]
@@ -57,9 +66,11 @@ PASSES: dict[str, dict[str, Any]] = {
     "-wide-long": {"code": 64, "train": TRAIN[8]},
 }
 
-PLACES = [
-    (data, p) for data in ("ped2", "plaza") for p in PROFILES if (data, p) != ("ped2", "smoke")
-]
+SIZED = [p for p in PROFILES if p != "long"]
+PLACES = [(d, p) for d in ("ped2", "plaza") for p in SIZED if (d, p) != ("ped2", "smoke")]
+
+# told part of Plaza's truth, or nothing: what its frames hold
+ORACLES = ("oracle-truth", "oracle-boxes", "measured")
 
 # weakly labelled data -> the rule that is measured there, and how many seeds (Ped2 draws for each)
 WEAK = {
@@ -78,6 +89,11 @@ ROWS = [
         )
         for data in ("ped2", "plaza", "plaza-clear", "plaza-joint", "plaza-kinds")
         for rule in (*RULES, *MORE)
+    ),
+    *(
+        Experiment(f"{rule}-{data}-standard", BY_NAME[rule], data, "standard", (0,))
+        for data in ("plaza", "plaza-clear")
+        for rule in ORACLES
     ),
     *(
         Experiment(f"{rule}-{data}-standard", BY_NAME[rule], data, "standard", tuple(range(seeds)))
@@ -100,3 +116,4 @@ ROWS = [
         for data, profile in PLACES
     ),
 ]
+CHARTS = [chart(BY_NAME[name]) for name in (*RULES[2:4], *ORACLES)]

@@ -1,0 +1,209 @@
+"""The eye chart: settings and their films, records of them, and thresholds read from AUCs."""
+
+import importlib.util
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+
+from vadlib import papers
+from vadlib.__main__ import main
+from vadlib.data import plaza
+from vadlib.errors import VadError
+from vadlib.lab import eyechart, records, run
+from vadlib.measure import threshold as measure
+from vadlib.measure.intervals import Interval
+from vadlib.show import eyechart as show
+
+
+def made(aucs, at=(0.0, 0.25, 0.5, 0.75, 1.0), spread=0.03):
+    """A curve of given AUCs, each known to within a spread."""
+    rng = np.random.default_rng(0)
+    points = [Interval(a, a - 0.06, a + 0.06, a + spread * rng.standard_normal(200)) for a in aucs]
+    return measure.Curve("motion", np.array(at), points)
+
+
+def true_auc(at, middle, width=0.15):
+    return 0.5 + 0.5 * np.array([NormalDist(middle, width).cdf(x) for x in at])
+
+
+# --- thresholds ----------------------------------------------------------------------------------
+
+psignifit = pytest.mark.skipif(
+    importlib.util.find_spec("psignifit") is None, reason="psignifit (GPL-3) is not installed"
+)
+
+
+@psignifit
+@pytest.mark.parametrize("middle", [0.3, 0.5, 0.7])
+def test_a_threshold_is_where_the_function_passes_75(middle):
+    curve = made(true_auc((0.0, 0.25, 0.5, 0.75, 1.0), middle))
+    found = measure.threshold(curve)
+    assert found.at == pytest.approx(middle, abs=0.06) and found.low < middle < found.high
+    assert f"{found.at:.2f}" in found.words
+
+
+@psignifit
+def test_more_answers_make_a_narrower_interval():
+    aucs = true_auc((0.0, 0.25, 0.5, 0.75, 1.0), 0.5)
+    wide, narrow = (measure.threshold(made(aucs, spread=s)) for s in (0.08, 0.02))
+    assert narrow.high - narrow.low < 0.7 * (wide.high - wide.low)
+
+
+@psignifit
+def test_who_is_blind_or_sees_all_is_told_in_words():
+    blind = measure.threshold(made([0.5, 0.52, 0.49, 0.51, 0.5]))
+    assert blind.at is None and blind.words == "not up to 1"
+    always = measure.threshold(made([0.97, 0.98, 0.99, 0.99, 0.99]))
+    assert always.at is None and always.words == "at all tried"
+
+
+@psignifit
+def test_a_condition_is_borne_up_to_a_setting():
+    at = (0.0, 5.0, 10.0, 15.0, 20.0)
+    curve = made(1.5 - true_auc(at, 10, 3), at)
+    found = measure.threshold(curve, falls=True)
+    assert found.at == pytest.approx(10, abs=1.5)
+    steady = measure.threshold(made([0.95, 0.94, 0.96, 0.95, 0.95], at), falls=True)
+    assert steady.words == "bears all, up to 20"
+    never = measure.threshold(made([0.5, 0.51, 0.5, 0.49, 0.5], at), falls=True)
+    assert never.words == "not at any"
+
+
+def test_an_auc_is_worth_as_many_answers_as_its_spread_says():
+    answers = 50
+    draws = np.random.default_rng(1).binomial(answers, 0.8, 4000) / answers
+    auc = Interval(0.8, 0.7, 0.9, draws)
+    assert measure.worth(auc, 6) == pytest.approx(answers, rel=0.1)
+    sure = Interval(1.0, 1.0, 1.0, np.ones(10))
+    assert measure.worth(sure, 6) == 6  # never wrong in six videos, and no more than that
+
+
+def test_too_few_videos_or_settings_make_no_curve():
+    scores = [[np.arange(4.0)] * 6] * 3
+    labels = [[np.array([0, 0, 1, 1])] * 6] * 3
+    with pytest.raises(VadError, match="3 settings"):
+        measure.curve("motion", [0, 0.5, 1], scores, labels)
+    with pytest.raises(VadError, match="profile standard"):
+        measure.curve("motion", [0, 0.2, 0.5, 1], [s[:5] for s in [*scores, scores[0]]],
+                      [y[:5] for y in [*labels, labels[0]]])  # fmt: skip
+
+
+def test_a_missing_psignifit_is_named_with_its_licence(monkeypatch):
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(measure.importlib, "import_module", missing)
+    with pytest.raises(VadError, match="psignifit") as error:
+        measure.threshold(made([0.5, 0.6, 0.8, 0.9, 1.0]))
+    assert "GPL" in error.value.remedy
+
+
+@pytest.mark.parametrize("ends", [None, float("nan")])
+def test_a_fit_that_does_not_converge_is_told(monkeypatch, ends):
+    class Broken:
+        def psignifit(self, *args, **kw):
+            if ends is None:
+                raise np.linalg.LinAlgError("singular")
+            return self
+
+        def proportion_correct(self, x):
+            return ends
+
+    monkeypatch.setattr(measure.importlib, "import_module", lambda name: Broken())
+    with pytest.raises(VadError, match="motion does not converge"):
+        measure.threshold(made([0.5, 0.6, 0.8, 0.9, 1.0]))
+
+
+# --- films and records ---------------------------------------------------------------------------
+
+
+def test_every_setting_is_one_that_plaza_can_film():
+    for point in eyechart.points("kinds"):
+        assert 0 <= point.value <= plaza.MOST[point.dial]
+    for point in eyechart.points("conditions"):
+        plaza.turned("clear", **{point.dial: point.value})
+    for sweep in eyechart.SWEEPS:
+        assert all(eyechart.point_of(f"{p.label} 03") == p for p in eyechart.points(sweep))
+        counts = [
+            sum(p.dial == d for p in eyechart.points(sweep)) for d in eyechart.known_dials(sweep)
+        ]
+        assert min(counts) >= measure.FEWEST_POINTS
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """A chart of two kinds, filmed small, in a folder of its own."""
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("VADLIB_HOME", str(tmp_path))
+    monkeypatch.setattr(eyechart, "SIZES", {"standard": (32, 48)})
+    few = [eyechart.Point("colour", e) for e in (0.0, 0.5, 1.0)]
+    more = [eyechart.Point("motion", e) for e in (0.0, 0.3, 0.6, 1.0)]
+    monkeypatch.setattr(eyechart, "points", lambda sweep: few + more)
+    return papers.chart("frame-index")
+
+
+def test_a_chart_leaves_a_record_from_which_its_curves_are_read(small, monkeypatch):
+    monkeypatch.setattr(eyechart.Chart, "load", lambda self, split, seed=0: [])
+    record = run.reproduce(small, [0], "cpu", lambda text: None)
+    values = {r["metric"]: r["mean"] for r in record["results"] if r["term"] == "score"}
+    assert "auc, motion at 0.3" in values and len(values) == 8
+    (curve,) = eyechart.curves(small, 0, ["motion"], draws=20)
+    assert curve.at.tolist() == [0.0, 0.3, 0.6, 1.0]
+    assert [values[f"auc, motion at {x:g}"] for x in curve.at] == curve.values.tolist()
+    state = records.records({small.name: small})
+    assert [r["stale"] for r in state if r["name"] == small.name] == [False]
+    with pytest.raises(VadError, match="3 settings"):
+        eyechart.curves(small, 0, ["colour"])
+
+
+def test_films_of_a_dial_show_the_same_passers_by(small):
+    one, other = (small.films(eyechart.Point("motion", e)) for e in (0.0, 1.0))
+    assert len(one) == 6 and {v.name for v in one}.isdisjoint(v.name for v in other)
+    for a, b in zip(one, other, strict=True):
+        assert len(a.truth["actors"]) == pytest.approx(len(b.truth["actors"]), abs=1)
+
+
+def test_stamps_of_charts_tell_level_and_sweep_apart():
+    some = [papers.chart("copy-last", *how) for how in
+            (("clear",), ("busy",), ("clear", "conditions"))]  # fmt: skip
+    assert len({c.stamp for c in some}) == len({c.name for c in some}) == 3
+
+
+# --- bad input -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (["nobody"], "unknown method 'nobody'"),
+        (["flow-bag"], "it scores bags"),
+        (["copy-last", "--kind", "weather"], "has no 'weather'"),
+        (["copy-last", "--level", "foggy"], "there is no level 'foggy'"),
+        (["copy-last", "--sweep", "weather"], "there is no sweep"),
+        (["copy-last", "--profile", "huge"], "there is no profile"),
+    ],
+)
+def test_bad_commands_say_what_to_do(capsys, wrong, says):
+    assert main(["eyechart", *wrong]) == 2
+    line = capsys.readouterr().err
+    assert says in line and "Use" in line or "These have one" in line
+    assert line.count("\n") == 1
+
+
+# --- the picture ---------------------------------------------------------------------------------
+
+
+def test_the_picture_marks_thresholds_and_greys_the_blind():
+    nan = float("nan")
+    seen = measure.Threshold(0.4, 0.3, 0.5, False, 0.95, 1.0)
+    blind = measure.Threshold(None, nan, nan, False, 0.55, 1.0)
+    always = measure.Threshold(None, nan, nan, False, 0.99, 1.0)
+    figure = show.eyechart({"a": {"motion": seen, "place": blind},
+                            "b": {"motion": always, "place": seen}})  # fmt: skip
+    motion, place = figure.axes
+    assert [line.get_xdata()[0] for line in motion.lines] == [0.3, 0.4]
+    assert len(place.patches) == 1 and [t.get_text() for t in motion.texts] == ["all"]
+    assert [t.get_text() for t in motion.get_yticklabels()] == ["a", "b"]
+    with pytest.raises(VadError, match="different dials"):
+        show.eyechart({"a": {"motion": seen}, "b": {"place": seen}})

@@ -1,0 +1,56 @@
+"""The picture of an eye chart: rows methods, columns kinds, the threshold as a mark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from vadlib.errors import VadError
+from vadlib.measure.threshold import Threshold
+from vadlib.show.plot import COLOURS, WIDTH
+
+BLIND = "#C9C9C9"
+
+
+def eyechart(found: Mapping[str, Mapping[str, Threshold]]) -> Figure:
+    """Thresholds by method and dial: a mark with its interval; grey where a method is blind.
+
+    Each column has the axis of its dial. A dial on the left is seen early; where all that was
+    tried is seen, or borne, the cell says so. Raises VadError for no thresholds, or rows of
+    different dials.
+    """
+    methods = list(found)
+    dials = list(found[methods[0]]) if methods else []
+    if not dials or any(list(row) != dials for row in found.values()):
+        raise VadError(
+            f"a chart of {len(methods)} methods with different dials, or none",
+            "Give the thresholds of the same kinds for every method.",
+        )
+    size = (max(WIDTH, 1.4 + 0.85 * len(dials)), 1.0 + 0.36 * len(methods))
+    figure, axes = plt.subplots(1, len(dials), figsize=size, sharey=True, squeeze=False)
+    for dial, ax in zip(dials, axes[0], strict=True):
+        largest = max(row[dial].largest for row in found.values())
+        for y, method in enumerate(methods):
+            _cell(ax, y, found[method][dial], largest)
+        ax.set_title(dial.replace(" ", "\n"), fontsize=9, loc="center")
+        ax.set_xlim(-0.06 * largest, 1.06 * largest)
+        ax.set_xticks([0, largest], ["0", f"{largest:g}"])
+        ax.set_ylim(len(methods) - 0.5, -0.5)
+        ax.set_yticks(np.arange(len(methods)), methods)
+        ax.tick_params(axis="y", length=0)
+    return figure
+
+
+def _cell(ax: plt.Axes, y: int, found: Threshold, largest: float) -> None:
+    """One method's threshold on one dial."""
+    if found.at is not None:
+        low, high = np.clip([found.low, found.high], 0, largest)
+        ax.plot([low, high], [y, y], color=COLOURS[0], linewidth=2, linestyle="-")
+        ax.plot(found.at, y, "o", color=COLOURS[0], markersize=5)
+    elif found.blind:
+        ax.axhspan(y - 0.4, y + 0.4, color=BLIND, linewidth=0)
+    else:
+        ax.text(largest / 2, y, "all", ha="center", va="center", fontsize=9, color=COLOURS[2])
