@@ -172,12 +172,15 @@ def test_weights_that_cannot_be_had_are_named(hub, cache, name):
     assert "effnet" in str(caught.value)
 
 
-def test_a_video_network_runs_with_weights_that_are_there(hub, cache):
+def test_a_video_network_runs_with_its_weights_and_refuses_others(hub, cache, monkeypatch):
     hub.mkdir(parents=True)
     url = torchvision.models.get_model_weights("r3d_18").DEFAULT.url
     torch.manual_seed(0)
     net = torchvision.models.get_model("r3d_18", weights=None)
     torch.save(net.state_dict(), hub / url.split("/")[-1])
+    with pytest.raises(VadError, match="r3d_18-b3b3357e.pth has the sha256"):
+        bag(film(5, 40, 52, channels=1), "r3d_18", 4)
+    monkeypatch.setattr(extract, "published", lambda weights: net.state_dict())
     found = bag(film(5, 40, 52, channels=1), "r3d_18", 4)
     assert found.features.shape == (1, 2, 512)
     assert np.isfinite(found.features).all() and found.features.std() > 0

@@ -19,6 +19,7 @@ from vadlib.data.bags import SPAN, Bag
 from vadlib.data.base import Video
 from vadlib.errors import VadError
 from vadlib.see import motion
+from vadlib.see.hub import published
 
 Snippet = Callable[[np.ndarray], np.ndarray]  # (n, H, W, C) uint8 -> (D,) float32
 
@@ -218,7 +219,8 @@ def video_network(name: str) -> tuple[nn.Module, Any]:
     """A torchvision video network without its last layer, and the transform that it wants."""
     weights = torchvision.models.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
     try:
-        net = torchvision.models.get_model(name, weights=weights, progress=False)
+        net = torchvision.models.get_model(name, weights=None)
+        net.load_state_dict(published(weights))
     except (OSError, RuntimeError) as error:  # no network, or a file that is not whole
         folder = f"{torch.hub.get_dir()}/checkpoints"
         raise VadError(

@@ -10,6 +10,7 @@ import torchvision
 import torchvision.models.optical_flow as zoo
 
 from vadlib.errors import VadError
+from vadlib.see.hub import published
 
 
 def weights_of(method: str):
@@ -23,7 +24,8 @@ def _raft_model(method: str) -> torch.nn.Module:
     """RAFT with the published weights, in evaluation mode, on the GPU where there is one."""
     weights = weights_of(method)
     try:
-        model = torchvision.models.get_model(method, weights=weights, progress=False)
+        model = torchvision.models.get_model(method, weights=None)
+        model.load_state_dict(published(weights))
     except (OSError, RuntimeError) as error:  # no network, or a file that is not whole
         folder = f"{torch.hub.get_dir()}/checkpoints"
         raise VadError(
