@@ -14,8 +14,8 @@ METHOD = Method(
 )
 METHODS = [METHOD]
 MEASURED = AttributesConfig().views
-# By tests/benchmarks/bench_attributes.py. A box is measured on what differs from the empty scene:
-# on six *training* videos of Ped2, played at double speed, a fast box was told from the crowd with
+# By bench_attributes.py in tests: a box is measured on what differs from the empty scene; on
+# six *training* videos of Ped2, played at double speed, a fast box was told from the crowd with
 # 98.0, by the mean of whole boxes with 96.6. Of 30 films of Plaza with seed 101 and 4,000 boxes of
 # training, the largest of the five views had 62.9, the sum of the first four 59.3, the largest of
 # those four and deep features 56.3.
