@@ -355,11 +355,11 @@ def records_table(
     frame = pd.DataFrame([row | {"text": value_text(row)} for row in found])
     table = frame.pivot_table("text", list(rows), list(columns), "first", sort=False).fillna("")
     # names come from files: as text, never as markup
-    shown = table.style.format(escape="html").format_index(escape="html", axis=0)
-    shown = shown.format_index(escape="html", axis=1)
     note = "Rates in percent; mean ± standard deviation over seeds."
     note += " † made by older code." if any(row["stale"] for row in found) else ""
-    return shown.set_caption(html.escape(f"{caption} {note}".strip(), quote=False))
+    shown = table.style.set_caption(html.escape(f"{caption} {note}".strip(), quote=False))
+    shown = shown.format(escape="html").format_index(escape="html", axis=0)
+    return shown.format_index(escape="html", axis=1)
 
 
 def value_text(row: dict[str, Any]) -> str:

@@ -119,8 +119,8 @@ class Chart(Experiment):
             for video in self.films(point, seed):
                 s = model.score(video)
                 scores.append(Scores(s.video, s.frame, s.index, terms=s.terms))
-                truth.append(Seen(video.name, np.asarray(video.labels), {}, video.key))
-        return Trial(model, history, scores, auc_rows(scores, truth), train, truth)
+                truth.append(Seen(video.name, np.asarray(video.labels), {}, video.key or ""))
+        return Trial(model, history, scores, auc_rows(scores, truth), train, truth, [])
 
 
 @dataclass(frozen=True, eq=False)

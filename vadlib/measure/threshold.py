@@ -152,4 +152,5 @@ def read(fit: Any, curve: Curve, falls: bool) -> Threshold:
     at, middle = float(fit.threshold(SEES, return_ci=False)), fit.parameter_estimate["threshold"]
     # where a method also fails on what is large, 75 is not the middle of its curve
     low, high = (float(x) + at - middle for x in fit.confidence_intervals["threshold"]["0.95"])
-    return Threshold(sign * at, *sorted((sign * low, sign * high)), falls, best, last)
+    low, high = sorted((sign * low, sign * high))
+    return Threshold(sign * at, low, high, falls, best, last)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vadlib.errors import VadError
@@ -44,7 +45,7 @@ def eyechart(found: Mapping[str, Mapping[str, Threshold]]) -> Figure:
     return figure
 
 
-def _cell(ax: plt.Axes, y: int, found: Threshold, largest: float) -> None:
+def _cell(ax: Axes, y: int, found: Threshold, largest: float) -> None:
     """One method's threshold on one dial."""
     if found.at is not None:
         low, high = np.clip([found.low, found.high], 0, largest)
