@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from vadlib.lab import train as training
 from vadlib.papers.local_patterns import alignment
+from vadlib.see import extract
 
 DEVICE = "cuda:0"
 aten = torch.ops.aten
@@ -111,5 +112,10 @@ def pretend_cuda(monkeypatch):
     monkeypatch.setattr(nn.Module, "_apply", moved)
     monkeypatch.setattr(alignment, "pick_device", lambda device: device)
     monkeypatch.setattr(training, "make_fabric", lambda *a, **k: PretendFabric())
-    with FakeTensorMode() as fake, PretendCuda(fake):
-        yield
+    networks = extract.effnet, extract.video_network
+    try:
+        with FakeTensorMode() as fake, PretendCuda(fake):
+            yield
+    finally:
+        for network in networks:  # what was loaded in here is not real
+            network.cache_clear()

@@ -44,8 +44,8 @@ def test_load_follows_the_profile_and_gives_way_to_arguments(monkeypatch):
     run.load("test")
     run.load("train", count=1, size=(32, 48))
     assert asked == [
-        {"split": "test", "size": (128, 192), "count": 6, "length": 100},
-        {"split": "train", "size": (32, 48), "count": 1, "length": 120},
+        {"split": "test", "size": (128, 192), "count": 7, "length": 100, "level": "clear"},
+        {"split": "train", "size": (32, 48), "count": 1, "length": 120, "level": "clear"},
     ]
 
 

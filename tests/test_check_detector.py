@@ -36,6 +36,7 @@ TRAINED = {
 # stops at NaN, and a checkpoint that holds it is refused, so that no such weights come that far.
 WITHOUT = {"local-patterns": ["broken"]}
 OF_BAGS = {"la-net", "flow-bag"}
+TOLD = {"oracle-truth", "oracle-boxes"}  # they ask the scene, which only Plaza answers
 
 
 def films():
@@ -64,7 +65,7 @@ def maker(name):
     return lambda: method.make(config=config, device="cpu")
 
 
-@pytest.mark.parametrize("name", papers.methods())
+@pytest.mark.parametrize("name", sorted(set(papers.methods()) - TOLD))
 def test_every_method_keeps_its_promises(name):
     tried = check_detector(
         maker(name), bags() if name in OF_BAGS else films(), WITHOUT.get(name, ())

@@ -246,10 +246,10 @@ def test_a_video_has_labels_of_0_and_1(labels):
 
 def test_features_that_are_no_real_numbers(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((3, 4), complex))
-    with pytest.raises(VadError, match="a.npy is no array of real numbers"):
+    with pytest.raises(VadError, match="a.npy holds .*not an array of real numbers"):
         bags._open(tmp_path / "a.npy")
     np.save(tmp_path / "a.npy", np.full((3, 4), np.nan))
-    with pytest.raises(VadError, match="a.npy holds NaN or infinity"):
+    with pytest.raises(VadError, match="a.npy.* holds NaN or infinity"):
         bags.Stored([tmp_path / "a.npy"], (1, 3, 4))[0]
 
 

@@ -104,7 +104,7 @@ def test_a_checkpoint_in_half_precision_is_half_as_large_and_scores_nearly_the_s
     video = exp.load("test")[0]
     whole, half = home / "whole.pt", home / "half.pt"
     for path, small in ((whole, False), (half, True)):
-        checkpoints.save_checkpoint(path, model, exp.name, "", "", History(), half=small)
+        checkpoints.save_checkpoint(path, model, exp.name, "made", "", History(), half=small)
     assert half.stat().st_size < 0.75 * whole.stat().st_size  # names and sizes are not halved
     other = exp.detector(1, "cpu")
     checkpoints.load_checkpoint(half, other)
@@ -136,6 +136,7 @@ class Bag:
     labels: np.ndarray
     masks: None = None
     truth: dict = field(default_factory=dict)
+    start: int = 0
 
     def __len__(self):
         return len(self.labels)
@@ -385,12 +386,15 @@ def line(capsys):
     "arguments,says",
     [
         (["reproduce", "maam-ped9-smoke"], "no experiment 'maam-ped9-smoke'"),
-        (["reproduce", NAME, "--profile", "huge"], "no experiment"),
+        (["reproduce", NAME, "--profile", "huge"], "'huge' is none of"),
         (["reproduce", NAME, "--confirm"], "no record of"),
         (["fit", "nonesuch", "--out", "x.pt"], "unknown method 'nonesuch'"),
         (["fit", "zero-flow", "--out", "x.pt"], "zero-flow is untrained"),
-        (["fit", "maam", "--profile", "huge", "--out", "x.pt"], "unknown profile 'huge'"),
-        (["fit", "maam", "--device", "tpu", "--out", "x.pt"], "unknown device 'tpu'"),
+        (
+            ["fit", "maam", "--profile", "huge", "--out", "x.pt"],
+            "'huge' is none of",
+        ),
+        (["fit", "maam", "--device", "tpu", "--out", "x.pt"], "'tpu' is none of auto, cpu"),
         (["score", "zero-flow", "missing.mp4"], "missing.mp4"),
         (["score", "maam", "missing.mp4"], "maam needs --checkpoint"),
         (["score", "maam", "x.mp4", "--checkpoint", "none.pt"], "none.pt is missing"),
@@ -433,7 +437,7 @@ def test_fit_then_score_a_video_file(home, capsys, tmp_path):
     options = ["--checkpoint", str(tmp_path / "m.pt"), "--size", "48x64", "--out", str(out)]
     assert main(["score", "maam", str(path), *options, "--device", "cpu"]) == 0
     lines = out.read_text().splitlines()
-    assert lines[0] == "video,frame,score" and len(lines) == 1 + 5
+    assert lines[0] == "video,frame,time,score,threshold,abnormal" and len(lines) == 1 + 5
     assert [row.split(",")[:2] for row in lines[1:]] == [["clip", str(t)] for t in range(5)]
 
 

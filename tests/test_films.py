@@ -243,7 +243,7 @@ def test_a_result_is_written_whole_or_not_at_all(film, tmp_path, capsys):
     assert main(["score", "copy-last", str(film), "--out", str(out)]) == 0
     assert len(table(out.read_text())) == 100
     assert main(["score", "copy-last", str(film), "--out", str(tmp_path)]) == 2
-    assert "cannot write to" in capsys.readouterr().err
+    assert "cannot be written (it is a folder)" in capsys.readouterr().err
 
 
 # -------------------------------------------------------------------------------- own training

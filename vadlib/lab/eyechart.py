@@ -22,8 +22,6 @@ from vadlib.lab.experiment import BEYOND, Experiment, Method, roots_of
 from vadlib.lab.records import Truth, read_scores, read_truth
 from vadlib.lab.sets import PROFILES, SIZES
 from vadlib.lab.stamp import stamp
-from vadlib.measure.frames import frame_auc
-from vadlib.measure.threshold import Curve, curve
 
 LEVEL_SETS = {"clear": "plaza-clear", "busy": "plaza"}  # level -> where a method is trained for it
 # profile -> videos at each setting, and frames in each; fewer than six videos are no chart
@@ -140,6 +138,8 @@ def chart_stamp(chart: Chart) -> str:
 
 def auc_rows(scores: list[Scores], truth: list[Any]) -> list[dict[str, Any]]:
     """The AUC at each setting and, as the headline, over all frames; of the score and its terms."""
+    from vadlib.measure.frames import frame_auc  # slow to load, and `vadlib status` lists charts
+
     rows = []
     for term in (None, *scores[0].terms):
         frames = [s.frame if term is None else s.terms[term] for s in scores]
@@ -177,11 +177,13 @@ def chart(method: Method, level: str = "clear", sweep: str = "kinds", profile="s
     )
 
 
-def curves(chart: Chart, seed: int, dials: Sequence[str] = (), draws: int = 1000) -> list[Curve]:
-    """What the record of a chart says, dial by dial: AUC against the setting, with intervals.
+def curves(chart: Chart, seed: int, dials: Sequence[str] = (), draws: int = 1000) -> list[Any]:
+    """What the record of a chart says, dial by dial: a `measure.threshold.Curve` for each.
 
     Raises VadError for an unknown dial, where there is no record, and for too few videos.
     """
+    from vadlib.measure.threshold import curve
+
     asked = known_dials(chart.sweep, dials)
     scores, truth = read_scores(chart.name, seed), read_truth(chart.name, seed)
     places = {point_of(label): at for label, at in grouped([s.video for s in scores])}
@@ -203,6 +205,6 @@ def known_dials(sweep: str, dials: Sequence[str] = ()) -> tuple[str, ...]:
     return tuple(dials) or known
 
 
-def falls(curve: Curve) -> bool:
+def falls(curve: Any) -> bool:
     """Whether a dial is one under which seeing grows harder; a larger person is easier to see."""
     return curve.dial in TURNS and curve.dial != "zoom"

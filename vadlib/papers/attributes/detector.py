@@ -39,6 +39,7 @@ class Attributes(Detector):
         self.device = pick_device(device)
         self.views: dict[str, View] = {}
         self.boxes_a_frame = 1  # mean in training, for the cost
+        self.channels = 0  # of the videos of training
         self.net = self.build(self.config)
 
     @staticmethod
@@ -93,6 +94,7 @@ class Attributes(Detector):
         started = time.monotonic()
         if config is not None:
             self.config, self.net = config, self.build(config)
+        self.channels = videos[0].frames.shape[3]
         counts = [sum(map(len, self.boxes(v))) for v in videos]
         if not sum(counts):
             raise VadError(
@@ -125,6 +127,12 @@ class Attributes(Detector):
         """
         if not self.views:
             raise VadError("no normal boxes are known yet", "Call fit first.")
+        if video.frames.shape[3] != self.channels:
+            raise VadError(
+                f"video {video.name} has {video.frames.shape[3]} channels, those of training had "
+                f"{self.channels}",
+                "Make both grey, or both of three colours: their colours are compared.",
+            )
         boxes = self.boxes(video)
         frame = np.repeat(np.arange(len(boxes)), [len(b) for b in boxes])
         if not len(frame):
@@ -167,14 +175,14 @@ class Attributes(Detector):
     def state(self) -> dict:
         """What a checkpoint holds; not the weights of EfficientNet, which come with its package."""
         views = {name: view.state() for name, view in self.views.items()}
-        kept = {"views": views, "boxes_a_frame": self.boxes_a_frame}
+        kept = {"views": views, "boxes_a_frame": self.boxes_a_frame, "channels": self.channels}
         return kept | {"config": asdict(self.config)}
 
     def load_state(self, state: dict) -> None:
         """Take up what normal boxes are like. Raises KeyError where it does not fit."""
         k = self.config.neighbours
         self.views = {n: View.from_state(state["views"][n], k) for n in self.config.views}
-        self.boxes_a_frame = state["boxes_a_frame"]
+        self.boxes_a_frame, self.channels = state["boxes_a_frame"], state["channels"]
 
 
 def why(terms: dict[str, np.ndarray]) -> np.ndarray:
