@@ -3,51 +3,67 @@
 import numpy as np
 import pytest
 
+from vadlib.detector import Scores
+from vadlib.errors import VadError
+from vadlib.lab import sight as module
+from vadlib.lab.records import Truth
 from vadlib.lab.sight import ALL, by_kind, sight
 
-
-def record(name, **terms):
-    """term -> (all, motion, place)."""
-    rows = [
-        {"protocol": "headline", "metric": metric, "term": term, "mean": value}
-        for term, values in terms.items()
-        for metric, value in zip(("auc", "auc, motion", "auc, place"), values, strict=True)
-    ]
-    rows.append({"protocol": "macro", "metric": "auc", "term": "score", "mean": 0.99})
-    return {"name": name, "results": rows}
+LABELS = np.array([0, 0, 0, 0, 1], np.uint8)
 
 
-METHOD = record("m", score=(0.6, 0.8, 0.5), app=(0.5, 0.5, 0.9))
-RULES = [record("low", score=(0.5, 0.9, 0.9)), record("high", score=(0.7, 0.9, 0.6))]
+def video(name, kind, beaten, **terms):
+    """Of four normal frames the abnormal one beats so many, in the score and in each term."""
+
+    def scores(count):
+        return np.array([1.0] * count + [3.0] * (4 - count) + [2.0])
+
+    found = {term: scores(count) for term, count in terms.items()}
+    truth = Truth(name, LABELS, {"kind": np.where(LABELS > 0, kind, "")})
+    return Scores(name, scores(beaten), np.arange(5), terms=found), truth
 
 
-def test_kinds_are_read_from_the_headline_alone():
-    assert by_kind(METHOD, "score") == {ALL: 0.6, "motion": 0.8, "place": 0.5}
-    assert by_kind(METHOD, "no such term") == {}
+RECORDS = {
+    "m": {0: [video("a", "motion", 4, app=2), video("b", "place", 2, app=4)]},
+    "low": {0: [video("a", "motion", 3), video("b", "place", 1)]},
+    "high": {0: [video("a", "motion", 4), video("b", "place", 2)]},
+    "two": {0: [video("a", "motion", 4)], 1: [video("a", "motion", 2)]},
+}
+
+
+@pytest.fixture(autouse=True)
+def kept(monkeypatch):
+    monkeypatch.setattr(module, "seeds_of", lambda name: list(RECORDS[name]))
+    monkeypatch.setattr(module, "tested", lambda name, seed: RECORDS[name][seed])
+
+
+def test_each_kind_is_measured_on_its_own_videos_and_all_on_all():
+    # over both, each abnormal frame is set against eight normal ones: 6 and 6 of 8 are beaten
+    assert by_kind("m") == {ALL: 0.75, "motion": 1.0, "place": 0.5}
+    assert by_kind("m", "app") == {ALL: 0.75, "motion": 0.5, "place": 1.0}
+
+
+def test_seeds_are_averaged():
+    assert by_kind("two")["motion"] == 0.75
+
+
+def test_an_unknown_term_is_told():
+    with pytest.raises(VadError, match="has no term 'looks'"):
+        by_kind("m", "looks")
 
 
 def test_the_best_rule_is_the_best_over_all_kinds():
-    assert sight(METHOD, {"whole": "score"}, RULES).rule == "high"
+    assert sight("m", {"whole": "score"}, ["low", "high"]).rule == "high"
 
 
 @pytest.mark.parametrize(
-    "terms, seen, gained",
+    "terms, rule, seen, gained",
     [
-        ({"whole": "score"}, ["motion"], []),
-        ({"whole": "score", "looks": "app"}, ["place", "motion"], ["place"]),
-        ({"looks": "app", "none": "missing"}, ["place"], ["place"]),
+        ({"whole": "score"}, "high", ["motion"], []),
+        ({"whole": "score", "looks": "app"}, "high", ["motion", "place"], ["place"]),
+        ({"looks": "app"}, "low", ["place"], ["place"]),
     ],
 )
-def test_what_is_seen_is_the_best_of_the_terms_that_are_shown(terms, seen, gained):
-    found = sight(METHOD, terms, RULES)
+def test_what_is_seen_is_the_best_of_the_terms_that_are_shown(terms, rule, seen, gained):
+    found = sight("m", terms, [rule])
     assert found.seen == seen and found.gained == gained
-
-
-def test_other_numbers_give_other_words():
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        values = tuple(rng.random(3))
-        found = sight(record("m", score=values), {"whole": "score"}, RULES)
-        assert set(found.seen) == {
-            k for k, v in zip(("motion", "place"), values[1:], strict=True) if v >= 0.75
-        }

@@ -404,11 +404,11 @@ def sight(method: str, terms: Mapping[str, str]) -> None:
     found = {r["name"]: r for r in records()}
     name = f"{method}-{CLEAR}"
     rules = [f"{rule}-{CLEAR}" for rule in (*RULES, *MORE)]
-    known = [found[rule] for rule in rules if rule in found]
+    known = [rule for rule in rules if rule in found]
     if name not in found or not known:
         md(f"No record on Plaza's level `clear` yet: `make reproduce NAME={name}`.")
         return
-    seen = look(found[name], terms, known)
+    seen = look(name, terms, known)
     rule = seen.rule.removesuffix(f"-{CLEAR}")
     head = ["kind of anomaly", *seen.columns, f"best rule: {rule}"]
     rows = [
