@@ -108,7 +108,13 @@ class Neighbours(Detector):
             joint += np.square(far)
         frame = np.zeros(len(video))
         np.maximum.at(frame, things.frame, np.sqrt(joint))
-        return Scores(video.name, frame, np.arange(len(video)), terms=terms)
+        terms = {view: _plain(values) for view, values in terms.items()}
+        return Scores(video.name, _plain(frame), np.arange(len(video)), terms=terms)
+
+
+def _plain(distance: np.ndarray) -> np.ndarray:
+    """Distances to 32 bits, as scores are kept: things that are alike differ by rounding alone."""
+    return distance.astype(np.float32).astype(np.float64)
 
 
 def lately(far: np.ndarray, of: Things, frames: int) -> np.ndarray:
