@@ -83,7 +83,7 @@ def curve(
 MEANS = {
     "rising": "more training may change the verdict",
     "flat": "more training of this network is not what is missing",
-    "falling": "it is trained away from what the score needs",
+    "falling": "training leads it away from what the score needs",
     "unsettled": "its seeds do not agree on where it leads",
 }
 
@@ -93,7 +93,8 @@ def said(of: Curve, what: str) -> str:
     before, after = 100 * of.values[:, -2:].mean(0)
     factor = of.flops[-1] / of.flops[-2]
     trend = {"unsettled": "not settled"}.get(of.trend, of.trend)
+    seeds = f"{len(of.values)} seeds" if len(of.values) > 1 else "one seed, no more than a hint"
     return (
         f"{what}: {before:.1f} to {after:.1f} over the last factor of {factor:.1f} in training, "
-        f"that is {trend} ({len(of.values)} seed{'s' * (len(of.values) > 1)}): {MEANS[of.trend]}."
+        f"that is {trend} ({seeds}): {MEANS[of.trend]}."
     )
