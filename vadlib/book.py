@@ -410,13 +410,13 @@ def sight(method: str, terms: Mapping[str, str]) -> None:
         return
     seen = look(name, terms, known)
     rule = seen.rule.removesuffix(f"-{CLEAR}")
-    head = ["kind of anomaly", *seen.columns, f"best rule: {rule}"]
+    head = ["kind", *seen.columns, f"best rule: {rule}"]
     rows = [
         [kind or "all", *(f"{100 * c[kind]:.1f}" for c in seen.columns.values())]
         + [f"{100 * seen.rules[kind]:.1f}"]
         for kind in seen.kinds
     ]
-    _table(head, rows, f"AUC on Plaza `clear`, percent: what {method} sees, from records")
+    _table(head, rows, f"AUC in percent on Plaza, level clear: what {method} sees, from records")
     gap = difference_text(compare(name, seen.rule))
     many = f"{len(found[name]['seeds'])} seed{'s' * (len(found[name]['seeds']) > 1)}"
     listed = ", ".join(seen.seen) or "no kind"
