@@ -25,7 +25,7 @@ from vadlib.lab.stamp import stamp
 
 LEVEL_SETS = {"clear": "plaza-clear", "busy": "plaza"}  # level -> where a method is trained for it
 # profile -> videos at each setting, and frames in each; fewer than six videos are no chart
-FILMS = {"smoke": (2, 40), "standard": (6, 40), "full": (12, 100)}
+FILMS = {"smoke": (2, 40), "standard": (12, 40), "full": (24, 100)}
 EFFECTS = (0.0, 0.25, 0.5, 1.0)
 TURNS: dict[str, tuple[float, ...]] = {
     "crowd": (0.25, 0.5, 1.0, 2.0),
@@ -88,7 +88,8 @@ class Chart(Experiment):
         return chart_stamp(self)
 
     def films(self, point: Point, seed: int = 0) -> list[Video]:
-        """The test videos of one setting: the same passers-by at each setting of a dial."""
+        """The test videos of one setting: the same passers-by at each setting of a dial, as far as
+        what is abnormal does not stand in their way."""
         count, length = FILMS[self.profile]
         asked: dict[str, Any] = {"effect": point.value, "kinds": [point.dial], "level": self.level}
         if self.sweep == "conditions":
@@ -177,22 +178,42 @@ def chart(method: Method, level: str = "clear", sweep: str = "kinds", profile="s
     )
 
 
-def curves(chart: Chart, seed: int, dials: Sequence[str] = (), draws: int = 1000) -> list[Any]:
+def curves(
+    chart: Chart,
+    seed: int,
+    dials: Sequence[str] = (),
+    draws: int = 1000,
+    term: str = "score",
+    twins: bool = False,
+) -> list[Any]:
     """What the record of a chart says, dial by dial: a `measure.threshold.Curve` for each.
 
-    Raises VadError for an unknown dial, where there is no record, and for too few videos.
+    term   of the score
+    twins  measured against the same films at effect 0, not against everyday life: what is seen
+           where all else is equal
+    Raises VadError for an unknown dial or term, where there is no record, for too few videos, and
+    for twins of a film under other conditions, which has none.
     """
-    from vadlib.measure.threshold import curve
+    from vadlib.measure.threshold import curve, twin_curve
 
+    if twins and chart.sweep != "kinds":
+        raise VadError("a film under other conditions has no twin", "Ask for the sweep of kinds.")
     asked = known_dials(chart.sweep, dials)
     scores, truth = read_scores(chart.name, seed), read_truth(chart.name, seed)
+    if term != "score" and term not in scores[0].terms:
+        known = ", ".join(["score", *scores[0].terms])
+        raise VadError(f"{chart.name} has no term {term!r}", f"Use one of: {known}.")
     places = {point_of(label): at for label, at in grouped([s.video for s in scores])}
     out = []
     for dial in asked:
         settings = sorted(p for p in places if p.dial == dial)
-        frames = [[scores[i].frame for i in places[p]] for p in settings]
+        frames = [
+            [scores[i].frame if term == "score" else scores[i].terms[term] for i in places[p]]
+            for p in settings
+        ]
         labels = [[truth[i].labels[scores[i].index] for i in places[p]] for p in settings]
-        out.append(curve(dial, [p.value for p in settings], frames, labels, draws))
+        make = twin_curve if twins else curve
+        out.append(make(dial, [p.value for p in settings], frames, labels, draws))
     return out
 
 

@@ -80,6 +80,43 @@ def curve(
 
     Raises VadError for fewer than six videos at a setting, or four settings.
     """
+    return _curve(dial, at, frame_auc, scores, labels, draws)
+
+
+def twin_curve(
+    dial: str,
+    at: Sequence[float],
+    scores: Sequence[Sequence[np.ndarray]],
+    labels: Sequence[Sequence[np.ndarray]],
+    draws: int = 1000,
+) -> Curve:
+    """As `curve`, but each video against its twin at the lowest setting: all else is equal.
+
+    The abnormal frames of a video are told from the same frames of its twin: an AUC for each
+    video, and their mean. At the lowest setting it is one half.
+    Raises VadError as `curve` does, and for videos whose twins have other frames.
+    """
+    twins = scores[int(np.argmin(at))] if len(at) else []
+    if any([len(s) for s in row] != [len(s) for s in twins] for row in scores):
+        raise VadError(
+            f"{dial} has videos at one setting that differ in length from those at its lowest",
+            "Film the same videos at each setting.",
+        )
+    aucs = [
+        [np.array([_told(s, twin, y)]) for s, twin, y in zip(row, twins, seen, strict=True)]
+        for row, seen in zip(scores, labels, strict=True)
+    ]
+    return _curve(dial, at, lambda told, _: float(np.mean(told)), aucs, labels, draws)
+
+
+def _told(scores: np.ndarray, twin: np.ndarray, labels: np.ndarray) -> float:
+    """AUC of a video's abnormal frames against the same frames of its twin."""
+    there = labels > 0
+    both, sides = np.concatenate([scores[there], twin[there]]), np.repeat([1, 0], there.sum())
+    return frame_auc([both], [sides])
+
+
+def _curve(dial: str, at: Any, metric: Any, scores: Any, labels: Any, draws: int) -> Curve:
     fewest = min(map(len, scores), default=0)
     if fewest < FEWEST_VIDEOS or len(at) < FEWEST_POINTS:
         raise VadError(
@@ -87,7 +124,7 @@ def curve(
             f"Take {FEWEST_POINTS} settings and {FEWEST_VIDEOS} videos at each: profile standard.",
         )
     order = np.argsort(at)
-    aucs = [bootstrap(frame_auc, list(scores[i]), list(labels[i]), draws=draws) for i in order]
+    aucs = [bootstrap(metric, list(scores[i]), list(labels[i]), draws=draws) for i in order]
     return Curve(dial, np.asarray(at, float)[order], aucs)
 
 

@@ -36,8 +36,15 @@ def methods() -> dict[str, Method]:
 
 @cache
 def experiments() -> dict[str, Experiment]:
-    """Every experiment by its name, paper by paper."""
-    return {e.name: e for rows in _rows() for e in (*rows.ROWS, *getattr(rows, "CHARTS", ()))}
+    """Every experiment by its name, paper by paper, and then the eye charts."""
+    charts = [chart(name, sweep=sweep) for name in _able() for sweep in eyechart.SWEEPS]
+    return {e.name: e for e in (*(e for rows in _rows() for e in rows.ROWS), *charts)}
+
+
+def _able() -> list[str]:
+    """Methods that score films, which a chart shows; the others score bags of features."""
+    films = {e.method.name for rows in _rows() for e in rows.ROWS if not e.set.bags}
+    return [name for name in methods() if name in films]
 
 
 def worth() -> list[str]:
@@ -91,11 +98,10 @@ def chart(
     cannot score films.
     """
     method_ = method(name)
-    able = {e.method.name for e in experiments().values() if not e.set.bags}
-    if name not in able:
+    if name not in _able():
         raise VadError(
             f"{name} has no eye chart: it scores bags of features, and the chart shows films",
-            f"These have one: {', '.join(n for n in methods() if n in able)}.",
+            f"These have one: {', '.join(_able())}.",
         )
     return eyechart.chart(method_, level, sweep, profile)
 

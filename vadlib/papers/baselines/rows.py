@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from vadlib.lab.experiment import Experiment, Method, TrainConfig
-from vadlib.lab.eyechart import chart
 from vadlib.lab.sets import PROFILES
 from vadlib.papers.baselines.config import PainterConfig
 
@@ -116,4 +115,3 @@ ROWS = [
         for data, profile in PLACES
     ),
 ]
-CHARTS = [chart(BY_NAME[name]) for name in (*RULES[2:4], *ORACLES)]
