@@ -198,7 +198,8 @@ def run_seed(exp: Experiment, seed: int, device: str = "auto", say: Any = print)
     left = {"scores": write_scores(exp.name, seed, done.scores), "labels": write_truth(done.test)}
     if exp.trained:
         left["checkpoint"] = checkpoint_path(exp, seed)
-        half = exp.profile in ("long", "full")  # wide networks: too large to keep whole
+        # wide networks are too large to keep whole; those of the default pages come with each copy
+        half = exp.profile in ("long", "full") or exp.data == "plaza-clear"
         save_checkpoint(left["checkpoint"], done.model, exp.name, made_by, sha, done.history, half)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
