@@ -241,5 +241,14 @@ def test_the_picture_marks_thresholds_and_greys_the_blind():
     assert [line.get_xdata()[0] for line in motion.lines] == [0.3, 0.4]
     assert len(place.patches) == 1 and [t.get_text() for t in motion.texts] == ["all"]
     assert [t.get_text() for t in motion.get_yticklabels()] == ["a", "b"]
+    both = show.eyechart({"a": {"place": blind}}, {"a": {"place": seen}})
+    assert len(both.axes[0].patches) == 1 and both.axes[0].lines[1].get_markerfacecolor() == "none"
     with pytest.raises(VadError, match="different dials"):
         show.eyechart({"a": {"motion": seen}, "b": {"place": seen}})
+    with pytest.raises(VadError, match="different dials"):
+        show.eyechart({"a": {"motion": seen}}, {"a": {"place": seen}})
+
+
+def test_an_interval_ends_where_the_dial_does():
+    wide = measure.Threshold(1.3, 0.0, 1.9, False, 0.8, 1.5)
+    assert wide.words == "1.30 (0.00 to beyond 1.5)"

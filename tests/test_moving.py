@@ -41,8 +41,20 @@ def the_protocols():
     return moving.protocols(methods, LABELS)
 
 
+def an_eye():
+    frame = lambda: rng.integers(0, 255, (24, 32, 3), dtype=np.uint8)  # noqa: E731
+    effects = {"place": (0.0, 0.25, 0.5, 1.0), "motion": (0.0, 0.25, 0.5, 1.0, 1.5)}
+    scenes = {
+        kind: [(e, frame(), (2.0 + i, 3.0, 9.0, 20.5)) for i, e in enumerate(row)]
+        for kind, row in effects.items()
+    }
+    aucs = {m: {k: rng.random(len(row)) for k, row in effects.items()} for m in ("MDSF", "flow")}
+    return moving.eye(scenes, aucs)
+
+
 MAKE = {
     "scrubber": a_scrubber,
+    "eye": an_eye,
     "threshold": lambda: moving.threshold(SCORES, LABELS),
     "psi": a_psi,
     "protocols": the_protocols,
@@ -174,6 +186,9 @@ def test_halves_are_rounded_up_in_both():
 
 
 def test_lengths_and_gaps_are_refused():
+    scene = [(0.0, np.zeros((8, 8, 1), np.uint8), (0, 0, 1, 1))]
+    with pytest.raises(VadError, match="2 AUCs of motion, for 1 effects"):
+        moving.eye({"motion": scene}, {"a method": {"motion": [0.5, 0.6]}})
     with pytest.raises(VadError, match="2 scores"):
         moving.scrubber(np.zeros((3, 8, 8, 1), np.uint8), [1, 2], [0, 1, 0], np.ones((3, 2, 2)))
     gap = Scores("a", np.array([0.1, 0.2]), np.array([0, 2]))

@@ -128,6 +128,7 @@ def parser() -> argparse.ArgumentParser:
     one = command("eyechart", eyechart, "how large an anomaly must be for a method to see it")
     one.add_argument("methods", nargs="+", metavar="METHOD")
     one.add_argument("--kind", nargs="+", default=[], help="some kinds, or conditions, alone")
+    one.add_argument("--twins", action="store_true", help="against the same films at effect 0")
     one.add_argument("--level", default="clear", help="of Plaza: clear or busy")
     one.add_argument("--sweep", default="kinds", help="kinds, or conditions: what a method bears")
     one.add_argument("--profile", default="standard", help="smoke, standard or full")
@@ -314,7 +315,7 @@ def eyechart(options: argparse.Namespace) -> None:
         current = [r for r in records({chart.name: chart}) if r["name"] == chart.name]
         if not any(seed in r["seeds"] and not r["stale"] for r in current):
             run.reproduce(chart, [seed], options.device, lambda text: print(text, file=sys.stderr))
-        for curve in eyechart.curves(chart, seed, options.kind):
+        for curve in eyechart.curves(chart, seed, options.kind, twins=options.twins):
             found = threshold(curve, eyechart.falls(curve))
             aucs = " ".join(f"{100 * value:3.0f}" for value in curve.values)
             print(f"{chart.method.name:16} {curve.dial:12} {found.words:32} AUC {aucs}")

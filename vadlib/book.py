@@ -45,6 +45,7 @@ __all__ = [
     "cost",
     "difference_text",
     "exercise",
+    "longer",
     "md",
     "printed_table",
     "protocol_card",
@@ -313,6 +314,27 @@ def train_or_load(
     As `vadlib.lab.run.train_or_load`. Raises VadError for an unknown name.
     """
     return lab.train_or_load(papers.experiment(name), seed, device, say)
+
+
+def longer(method: str, model: Any, run: Run) -> Any:
+    """The network that a page looks at: in smoke, whose training takes seconds, one trained longer.
+
+    That is the committed network of the method on Plaza's level `clear`, the level that smoke films
+    too; in other profiles it is `model`, as it came. Says which.
+    Raises VadError where the checkpoint is missing.
+    """
+    if run.profile != "smoke":
+        return model
+    name, said = f"{method}-{CLEAR}", []
+    other, history = lab.train_or_load(papers.experiment(name), 0, run.device, said.append)
+    notices = " ".join(line for line in said if line.startswith("Notice"))
+    md(
+        f"**Which network.** The one above was trained before your eyes. From here on the page "
+        f"looks at one that was trained for longer on the same scene: `{name}`, seed 0, "
+        f"{history.samples:,} frames in {history.seconds / 60:.1f} minutes. "
+        f"`vadlib reproduce {name}` made it; it lies in `data/checkpoints`. {notices}"
+    )
+    return other
 
 
 def records() -> list[dict[str, Any]]:

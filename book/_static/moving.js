@@ -101,6 +101,10 @@ const SCORE = ["line", "score"], TRUTH = ["truth", "abnormal in truth"];
 
 // one function a kind: data -> how to draw values into a place; returns what is to be said
 
+const bars = (found) => `<div class="bars">${found.map(([name, value]) =>
+  `<span>${name}</span><meter min="0" max="100" value="${100 * value}" aria-hidden="true">` +
+  `</meter><span>${(100 * value).toFixed(1)}</span>`).join("")}</div>`;
+
 const kinds = {
   scrubber(data) {
     const pictures = data.frames.map((source) => Object.assign(new Image(), { src: source }));
@@ -129,6 +133,20 @@ const kinds = {
       const truth = data.labels[at] ? "abnormal" : "normal";
       return `Frame ${data.index[at]}, in truth ${truth}: its score is above that of ` +
         `${percent(share, 0)} of this clip's frames.`;
+    };
+  },
+
+  eye(data) {
+    const [w, h] = data.size;
+    return (place, { kind, step, ring }) => {
+      const at = Math.min(step, data.scenes[kind].length - 1);
+      const [effect, picture, [x0, y0, x1, y1]] = data.scenes[kind][at];
+      const found = Object.entries(data.aucs).map(([name, row]) => [name, row[kind][at]]);
+      place.innerHTML = `<svg viewBox="0 0 ${w} ${h}"><image href="${picture}" width="${w}" height="${h}"/>` +
+        (ring ? `<rect class="ring" x="${x0}" y="${y0}" width="${x1 - x0}" height="${y1 - y0}"/>` : "") +
+        `</svg>` + bars(found);
+      return `${kind}, effect ${effect}. AUC: ` +
+        `${found.map(([name, value]) => `${name} ${percent(value)}`).join(", ")}.`;
     };
   },
 
@@ -189,9 +207,7 @@ const kinds = {
         });
         return [name, frameAuc(series, met, ...averages[average])];
       });
-      place.innerHTML = `<div class="bars">${found.map(([name, value]) =>
-        `<span>${name}</span><meter min="0" max="100" value="${100 * value}" aria-hidden="true">` +
-        `</meter><span>${(100 * value).toFixed(1)}</span>`).join("")}</div>`;
+      place.innerHTML = bars(found);
       return `AUC: ${found.map(([name, value]) => `${name} ${percent(value)}`).join(", ")}.`;
     };
   },

@@ -217,6 +217,15 @@ def curves(
     return out
 
 
+def thresholds(
+    chart: Chart, seed: int = 0, dials: Sequence[str] = (), **how: Any
+) -> dict[str, Any]:
+    """Dial -> `measure.threshold.Threshold` from the record of a chart; `how` as in `curves`."""
+    from vadlib.measure.threshold import threshold
+
+    return {c.dial: threshold(c, falls(c)) for c in curves(chart, seed, dials, **how)}
+
+
 def known_dials(sweep: str, dials: Sequence[str] = ()) -> tuple[str, ...]:
     """Some dials of a sweep, or all. Raises VadError for an unknown one."""
     known = tuple(dict.fromkeys(p.dial for p in points(sweep)))

@@ -43,6 +43,7 @@ class Threshold:
     """The setting at which an AUC passes 75, with its interval.
 
     at      None where it does not within the settings tried
+    low     not below the lowest of them; `high` may lie beyond the largest
     falls   whether the method sees below the setting, as with noise, or above it
     level   AUC at the setting where the method should see best, by the fit
     """
@@ -63,7 +64,8 @@ class Threshold:
     def words(self) -> str:
         """The threshold as a table says it."""
         if self.at is not None:
-            return f"{self.at:.2f} ({self.low:.2f} to {self.high:.2f})"
+            high = f"{self.high:.2f}" if self.high <= self.largest else f"beyond {self.largest:g}"
+            return f"{self.at:.2f} ({self.low:.2f} to {high})"
         if self.falls:
             return "not at any" if self.blind else f"bears all, up to {self.largest:g}"
         return f"not up to {self.largest:g}" if self.blind else "at all tried"
@@ -160,6 +162,7 @@ def threshold(curve: Curve, falls: bool = False, videos: int = FEWEST_VIDEOS) ->
                 sigmoid="norm",
                 experiment_type="2AFC",
                 stimulus_range=(float(at.min()), float(at.max())),
+                fixed_parameters={"eta": 0.0},  # how videos differ is in the number of answers
                 verbose=False,
             )
     except Exception as error:  # its own, numpy's and scipy's
@@ -175,8 +178,8 @@ def read(fit: Any, curve: Curve, falls: bool) -> Threshold:
 
     Raises VadError for a fit that is no curve.
     """
-    sign, last = -1.0 if falls else 1.0, float(curve.at[-1])
-    ends = sorted((sign * float(curve.at[0]), sign * last))
+    sign, first, last = -1.0 if falls else 1.0, float(curve.at[0]), float(curve.at[-1])
+    ends = sorted((sign * first, sign * last))
     worst, best = (float(fit.proportion_correct(x)) for x in ends)
     if not np.isfinite([worst, best]).all():
         raise VadError(
@@ -190,4 +193,4 @@ def read(fit: Any, curve: Curve, falls: bool) -> Threshold:
     # where a method also fails on what is large, 75 is not the middle of its curve
     low, high = (float(x) + at - middle for x in fit.confidence_intervals["threshold"]["0.95"])
     low, high = sorted((sign * low, sign * high))
-    return Threshold(sign * at, low, high, falls, best, last)
+    return Threshold(sign * at, max(low, first), high, falls, best, last)

@@ -17,6 +17,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from scipy.spatial import ConvexHull, QhullError
 
 from vadlib.errors import VadError
@@ -192,6 +193,71 @@ def scrubber(
         )
 
     return Moving("scrubber", data, dials, draw, say, alt or "A frame, its heat and its score")
+
+
+def eye(
+    scenes: Mapping[str, Sequence[tuple[float, np.ndarray, tuple[float, float, float, float]]]],
+    aucs: Mapping[str, Mapping[str, Sequence[float]]],
+    alt: str = "",
+    width: int = 384,
+) -> Moving:
+    """Dials of an eye chart, with the scene beside them, and what each method made of it.
+
+    scenes  kind -> (effect, frame (H, W, C) uint8, box (x0, y0, x1, y1) around what is abnormal),
+            effects rising, as many for each kind as it has
+    aucs    method -> kind -> an AUC, a share of 1, for each effect of it
+    Raises VadError where a kind has another number of AUCs than of effects.
+    """
+    for method, row in aucs.items():
+        for kind, scene in scenes.items():
+            if (given := len(row.get(kind, ()))) != len(scene):
+                raise VadError(
+                    f"{method} has {given} AUCs of {kind}, for {len(scene)} effects",
+                    "Give one for each.",
+                )
+    data = {
+        "scenes": {
+            kind: [
+                [effect, _data("image/webp", _webp(frame, width)), [float(x) for x in box]]
+                for effect, frame, box in scene
+            ]
+            for kind, scene in scenes.items()
+        },
+        "size": [next(iter(scenes.values()))[0][1].shape[i] for i in (1, 0)],
+        "aucs": {m: {k: _seven(np.asarray(row[k])) for k in scenes} for m, row in aucs.items()},
+    }
+    kinds = tuple(scenes)
+    dials = (
+        Dial("kind", "kind", kinds[0], options=kinds),
+        Dial("step", "how far from normal", 2, 0, max(map(len, scenes.values())) - 1, 1),
+        Dial("ring", "show where", True),
+    )
+
+    def at(v: Values) -> int:
+        return min(v["step"], len(scenes[v["kind"]]) - 1)
+
+    def draw(v: Values) -> Figure:
+        style()
+        figure, (scene, bars) = plt.subplots(1, 2, figsize=(8.4, 2.9), layout="constrained")
+        _, frame, (x0, y0, x1, y1) = scenes[v["kind"]][at(v)]
+        scene.imshow(as_rgb(frame))
+        scene.set_axis_off()
+        if v["ring"]:
+            corner, box = (x0, y0), (x1 - x0, y1 - y0)
+            scene.add_patch(Rectangle(corner, *box, fill=False, color=COLOURS[1], linewidth=1.5))
+        values = [100 * row[v["kind"]][at(v)] for row in aucs.values()]
+        bars.barh(list(aucs), values, color=COLOURS[0])
+        bars.axvline(50, color="0.5", linestyle=":")
+        bars.set(xlim=(0, 100), xlabel="AUC, percent")
+        bars.invert_yaxis()
+        return figure
+
+    def say(v: Values) -> str:
+        effect = scenes[v["kind"]][at(v)][0]
+        found = [f"{m} {_percent(data['aucs'][m][v['kind']][at(v)])}" for m in data["aucs"]]
+        return f"{v['kind']}, effect {effect:g}. AUC: {', '.join(found)}."
+
+    return Moving("eye", data, dials, draw, say, alt or "A scene, and what each method sees in it")
 
 
 def _base64(array: np.ndarray) -> str:
