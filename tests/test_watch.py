@@ -351,6 +351,36 @@ def test_names_are_text_in_the_report(film, tmp_path):
     assert "Give normal footage" in page and "no alarm was raised" in page
 
 
+def test_ctrl_c_ends_a_stream_in_good_order_and_a_film_leaves_nothing(
+    monkeypatch, tmp_path, capsys
+):
+    """And while a stream lasts, its report is written anew now and then."""
+    page, written = tmp_path / "r.html", []
+
+    def endless(source, say=print):
+        for i, pixels in enumerate(pictures(12)):
+            yield live.Frame(i / 10, pixels)
+        written.append(page.exists())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(live, "frames", endless)
+    monkeypatch.setattr(watch, "EVERY", 0)
+    command = ["--method", "copy-last", "--size", SHAPE, "--csv", str(tmp_path / "s.csv")]
+    assert main(["watch", "rtsp://me:secret@camera/1", *command, "--report", str(page)]) == 0
+    assert written == [True] and "ended from outside" in capsys.readouterr().out
+    assert "11 frames scored" in page.read_text() and "secret" not in page.read_text()
+    assert len((tmp_path / "s.csv").read_text().splitlines()) == 12
+    monkeypatch.setattr(watch, "EVERY", 60)
+    with pytest.raises(KeyboardInterrupt):
+        watch.watch(small("copy-last"), "film.mkv", SIZE, table=tmp_path / "t.csv")
+    assert not list(tmp_path.glob("t.csv*"))
+
+
+def test_watching_ends_after_so_many_minutes(film):
+    seen = watch.watch(small("frame-index"), str(film), SIZE, minutes=0.05)
+    assert seen.frames == 31 and seen.seconds == pytest.approx(3.0)
+
+
 def test_a_report_without_scores_and_a_clock():
     assert "Nothing was scored" in Report("t", ["s"], [], np.array([np.nan]), 1.0).html
     assert [clock(s) for s in (0, 59.96, 3600, 86399.94)] == [
