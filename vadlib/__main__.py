@@ -264,15 +264,18 @@ def score(options: argparse.Namespace) -> None:
 
 
 def watch(options: argparse.Namespace) -> None:
-    from vadlib.data.live import is_stream, shown
+    from vadlib import papers
 
-    if not is_stream(options.source) and not Path(options.source).is_file():
-        raise VadError(f"{options.source} does not exist", "Check the path.")  # before all else
+    if options.method:
+        papers.method(options.method)  # a wrong name, or path, is told before anything is loaded
+    stream = options.source == "-" or "://" in options.source
+    if not stream and not Path(options.source).exists():
+        raise VadError(f"{options.source} does not exist", "Check the path.")
     outputs = [p.resolve() for p in (options.report, options.overlay, options.csv) if p]
     inputs = [p.resolve() for p in (Path(options.source), *options.normal)]
     if len({*outputs, *inputs}) < len(outputs) + len(set(inputs)):
         raise VadError("two files of this command are one", "Give each its own name.")
-    from vadlib import papers
+    from vadlib.data.live import shown
     from vadlib.data.store import fingerprint
     from vadlib.lab.checkpoints import from_checkpoint, made_by, usual_of
     from vadlib.lab.watch import watch
