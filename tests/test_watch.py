@@ -269,6 +269,25 @@ def test_a_stream_that_breaks_off_is_taken_up_again(sent, patient, tmp_path):
     assert live.shown(address) == camera.address
 
 
+def test_a_recording_that_is_sent_as_a_stream_ends_where_no_try_is_asked_for(sent, patient):
+    camera, said = Camera(sent, None), []
+    items = list(live.frames(camera.address, said.append, tries=0))
+    assert len(items) == 60 and all(isinstance(item, live.Frame) for item in items)
+    assert camera.asked == 1 and not patient and not said
+
+
+def test_a_film_that_broke_off_on_its_way_is_refused(film, monkeypatch):
+    """Its head says how long it is, so that this is no camera that fell silent."""
+    content = film.read_bytes()
+    for part, right in ((content, True), (content[: len(content) // 2], False)):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Pipe(part)))
+        if right:
+            assert len(list(live.frames("-"))) == 90
+        else:
+            with pytest.raises(VadError, match="is a film of 9.0 s and broke off after"):
+                list(live.frames("-"))
+
+
 def test_damaged_pictures_of_a_stream_are_left_out(sent, monkeypatch):
     harmed = bytearray(sent)
     at = len(sent) // 2
@@ -357,7 +376,7 @@ def test_ctrl_c_ends_a_stream_in_good_order_and_a_film_leaves_nothing(
     """And while a stream lasts, its report is written anew now and then."""
     page, written = tmp_path / "r.html", []
 
-    def endless(source, say=print):
+    def endless(source, say, tries):
         for i, pixels in enumerate(pictures(12)):
             yield live.Frame(i / 10, pixels)
         written.append(page.exists())

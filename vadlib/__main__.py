@@ -126,6 +126,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--report", type=Path, help="an HTML page with the most suspicious moments")
     one.add_argument("--overlay", type=Path, help="a film with heat and scores: .mp4, .mkv, .mov")
     one.add_argument("--csv", type=Path, help="a row for each frame, as `vadlib score` writes")
+    one.add_argument(
+        "--tries", type=int, default=5, help="to have a lost stream again; 5 (31 s); -1: for ever"
+    )
     one.add_argument("--minutes", type=float, default=float("inf"), help="end after so many")
     one.add_argument("--device", default="auto")
 
@@ -306,6 +309,7 @@ def watch(options: argparse.Namespace) -> None:
         options.csv,
         options.minutes,
         name in IMAGES,
+        options.tries,
         facts,
         lambda text: print(text, flush=True),
     )

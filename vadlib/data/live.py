@@ -54,16 +54,20 @@ def shown(source: str) -> str:
     return "standard input" if source == STDIN else re.sub(r"://[^/]*@", "://", source)
 
 
-def frames(source: str, say: Callable[[str], Any] = print) -> Iterator[Frame | Gap]:
+def frames(
+    source: str, say: Callable[[str], Any] = print, tries: int = len(WAITS)
+) -> Iterator[Frame | Gap]:
     """Every frame of a file, of an address (rtsp, http, tcp, ...), or of standard input ("-").
 
-    say  gets a line for each loss of a stream, and each return
+    say    gets a line for each loss of a stream, and each return
+    tries  how often in a row a lost stream is connected to again, after 1, 2, 4, 8, 16, 16, ...
+           seconds; it ends where none of them helps. A stream without a length that ends is lost:
+           0 for one that is a recording, and would begin anew; below 0, it is tried for ever
 
-    A stream that is lost is connected to again, after 1, 2, 4, 8 and 16 seconds, and ends where
-    none of them helps. Raises VadError for a film that is missing or damaged, a stream that cannot
-    be opened at first, and frames whose size changes.
+    Raises VadError for a film that is missing or damaged, a stream that cannot be opened at first,
+    and frames whose size changes.
     """
-    found = _stream(source, say) if is_stream(source) else _film(Path(source))
+    found = _stream(source, say, tries) if is_stream(source) else _film(Path(source))
     size = None
     for item in found:
         if isinstance(item, Frame):
@@ -105,7 +109,7 @@ class _Clock:
         self.said, self.jump = None, seconds
 
 
-def _stream(source: str, say: Callable[[str], Any]) -> Iterator[Frame | Gap]:
+def _stream(source: str, say: Callable[[str], Any], most: int) -> Iterator[Frame | Gap]:
     clock, name = _Clock(None), shown(source)
     tries, lost, gone, left = 0, "", 0.0, time.monotonic()
     while True:
@@ -131,16 +135,16 @@ def _stream(source: str, say: Callable[[str], Any]) -> Iterator[Frame | Gap]:
                 f"{name} is a film of {length:.1f} s and broke off after {clock.now:.1f} s ({why})",
                 "Download it, and watch the file.",
             )
-        if length is not None or source == STDIN:
+        if length is not None or source == STDIN or most == 0:
             return
         if not lost:
             lost, gone = why, clock.now
             say(f"{name}: lost after {gone:.1f} s ({why})")
-        if tries == len(WAITS):
+        if tries == most:
             say(f"{name}: given up after {tries} tries")
             yield Gap(gone, time.monotonic() - left, f"{lost}; it did not come back")
             return
-        time.sleep(WAITS[tries])
+        time.sleep(WAITS[min(tries, len(WAITS) - 1)])
         tries += 1
         clock.lost(time.monotonic() - left)
 

@@ -53,10 +53,13 @@ class Look(NamedTuple):
     picture: np.ndarray
 
 
-def looks(model: Detector, source: str, size: Size, say: Say = print) -> Iterator[Look | Gap]:
+def looks(
+    model: Detector, source: str, size: Size, say: Say = print, tries: int = len(live.WAITS)
+) -> Iterator[Look | Gap]:
     """Score a source frame by frame, each as soon as the frames that it needs are there.
 
     source  a file, an address, or "-"; size (height, width) at which it is scored
+    tries   of a lost stream, as in `live.frames`
     After a gap the detector begins anew: no score is made of frames from both sides of it.
     Raises VadError for a detector that must see the whole film, and as `live.frames` does.
     """
@@ -68,7 +71,7 @@ def looks(model: Detector, source: str, size: Size, say: Say = print) -> Iterato
     before, after = model.context
     held: deque[tuple[int, float, np.ndarray, np.ndarray]] = deque(maxlen=before + 1 + after)
     numbers = itertools.count()
-    for item in live.frames(source, say):
+    for item in live.frames(source, say, tries):
         if isinstance(item, Gap):
             held.clear()
             yield item
@@ -307,6 +310,7 @@ def watch(
     table: Path | None = None,
     minutes: float = math.inf,
     learns: bool = False,
+    tries: int = len(live.WAITS),
     facts: dict[str, str] | None = None,
     say: Say = print,
 ) -> Watched:
@@ -319,6 +323,7 @@ def watch(
     minutes  end after so many, of the source's time
     learns   the detector is a rule with one image of the scene: it learns it from the first frames
              of the normal footage, and the threshold comes from the others
+    tries    of a lost stream, in a row; 0 for a recording that is sent as a stream
     facts    what the report is to say of how it was made
     say      gets a line as an alarm begins, and for each loss of a stream
 
@@ -346,7 +351,7 @@ def watch(
             files.callback(draw.close)
         bell, written = Bell(math.inf if limit is None else limit, quiet), time.monotonic()
         try:
-            for look in looks(model, source, size, say):
+            for look in looks(model, source, size, say, tries):
                 if isinstance(look, Gap):
                     seen.miss(look)
                     row(look, bell)
