@@ -49,6 +49,8 @@ def test_status_is_quick_and_loads_nothing_heavy():
         (["data", "--list"], 0),
         (["reproduce", "nothing"], 2),
         (["score", "nothing", "film.mp4"], 2),
+        (["watch", "gone.mp4"], 2),
+        (["watch", "film.mp4", "--method", "nothing"], 2),
         (["fit", "nothing", "--out", "x.pt"], 2),
         (["new", "1x"], 2),
     ],

@@ -8,11 +8,15 @@ is the median over rounds. Nothing here is read by the book.
 from __future__ import annotations
 
 import copy
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -178,7 +182,66 @@ def training_share() -> Iterator[Row]:
         yield f"training, {name}", 1 / (1 - share), 0.0, f"{100 * share:.1f} % outside the network"
 
 
-BENCHES = {f.__name__: f for f in (scoring, memory, regions, training_share)}
+def watching(seconds: int = 4) -> Iterator[Row]:
+    """Seconds of a film of 240x360 at 25 frames/s to a second of processor, with decoding, alarms,
+    report, table and overlay: above one is faster than the film. Networks of the book's kept
+    checkpoints; scored at the film's size, and at 128x192, where networks were trained."""
+    import cv2
+
+    from vadlib.data import plaza, video
+    from vadlib.lab.checkpoints import checkpoint_of, from_checkpoint
+    from vadlib.lab.watch import watch
+
+    cv2.setNumThreads(1)
+    frames = plaza.videos("train", 1, max(40, 25 * seconds), (240, 360), level="clear")[0].frames
+    with tempfile.TemporaryDirectory() as folder:
+        film = video.write(Path(folder) / "film.mp4", frames, 25)
+        named = {k: Path(folder) / k for k in ("r.html", "o.mp4", "s.csv")}
+        out = {"report": named["r.html"], "overlay": named["o.mp4"], "table": named["s.csv"]}
+        for name in ("copy-last", "mean-image", "motion-gradient", "zero-flow", *NETWORKS):
+            model: Any = papers.detector(name)
+            for size in ((240, 360), (128, 192)):
+                if name in NETWORKS:
+                    method, kept = papers.method(name), checkpoint_of(f"{name}-ped2-standard", 0)
+                    model = from_checkpoint(method, kept, "cpu")
+                elif name == "mean-image":
+                    small = np.stack([video.resize(f, size) for f in frames[:20]])
+                    model.fit([video.Video("usual", small, key=None)])
+                found = []
+                for _ in range(3):
+                    seen = watch(model, str(film), size, **out, say=lambda line: None)
+                    found.append(seen.seconds / seen.cpu)
+                middle = float(np.median(found))
+                spread = float(np.median(np.abs(np.array(found) - middle)))
+                yield f"watching, {name}", middle, spread, f"scored at {size[0]}x{size[1]}"
+
+
+NETWORKS = ("maam", "mdsf", "msti")
+
+
+def room(minutes: tuple[int, ...] = (1, 5, 20)) -> Iterator[Row]:
+    """Peak memory of watching films of 240x360, each in its own process: MB in place of ratios."""
+    with tempfile.TemporaryDirectory() as folder:
+        rng = np.random.default_rng(0)
+        some = rng.integers(0, 255, (50, 15, 24, 3), dtype=np.uint8).repeat(16, 1).repeat(15, 2)
+        for length in minutes:
+            film, page = Path(folder) / f"{length}.mp4", Path(folder) / "r.html"
+            with av.open(str(film), "w") as file:
+                stream: Any = file.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+                stream.height, stream.width, stream.pix_fmt = 240, 360, "yuv420p"
+                for i in range(25 * 60 * length):
+                    picture = av.VideoFrame.from_ndarray(some[i // 10 % 50], format="rgb24")
+                    file.mux(stream.encode(picture))
+                file.mux(stream.encode())
+            command = ["watch", str(film), "--method", "copy-last", "--report", str(page)]
+            code = f"""import resource; from vadlib.__main__ import main; assert not main({command})
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"""
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+            peak = int(done.stdout.split()[-1]) / 1024
+            yield f"room, {length} min of film", peak, 0.0, "MB at most, with all libraries"
+
+
+BENCHES = {f.__name__: f for f in (scoring, memory, regions, training_share, watching, room)}
 
 
 def main(names: list[str]) -> None:

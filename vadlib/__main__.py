@@ -1,4 +1,4 @@
-"""The command line: `vadlib` data, fit, score, reproduce, grid, gpu-day, status, eyechart, new."""
+"""The command line: `vadlib` and data, fit, score, watch, reproduce, grid, status, and others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import csv
 import errno
 import json
 import os
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +23,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 def main(argv: list[str] | None = None) -> int:
     """Run a command; 0 when it did its work, 2 with one line on what to mend when it could not."""
     options = parser().parse_args(argv)
+    options.said = sys.argv[1:] if argv is None else argv
     if os.environ.get("VADLIB_FOLLOW"):  # a grid's run ends with the worker that started it
         from vadlib.lab.unit import follow_parent
 
@@ -45,9 +47,11 @@ def settled(options: argparse.Namespace) -> None:
         from vadlib.lab.schema import Settings
 
         check(Settings, given, "the command line", "`vadlib COMMAND --help` says what it takes.")
-    out = getattr(options, "out", None)
-    if out is not None:
-        with writing(out, "Give --out a file in a folder that you may write to."):
+    for name in ("out", "report", "overlay", "csv"):
+        out = getattr(options, name, None)
+        if out is None:
+            continue
+        with writing(out, f"Give --{name} a file in a folder that you may write to."):
             if out.is_dir():
                 raise IsADirectoryError(errno.EISDIR, "it is a folder")
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -96,6 +100,37 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--device", default="auto")
     one.add_argument("--out", type=Path, help="a CSV file; standard output when not given")
+
+    one = command("watch", watch, "watch a film or a camera: alarms, a report, a film with scores")
+    one.add_argument("source", help="a video file, an address such as rtsp://..., or - for a pipe")
+    one.add_argument("--method", help="the checkpoint's; zero-flow when neither is given")
+    one.add_argument("--checkpoint", type=Path, help="made by `vadlib fit`; baselines need none")
+    one.add_argument("--size", type=_size, help="HEIGHTxWIDTH; the checkpoint's, or 128x192")
+    one.add_argument(
+        "--normal",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="films in which nothing happens, other than those of the training: they set the "
+        "threshold; without them no alarm is raised",
+    )
+    one.add_argument(
+        "--alarms-an-hour",
+        type=float,
+        default=2.0,
+        help="false alarms an hour to be expected where nothing happens; 2 when not given",
+    )
+    one.add_argument(
+        "--quiet", type=float, default=10.0, help="seconds that part one alarm from the next; 10"
+    )
+    one.add_argument("--report", type=Path, help="an HTML page with the most suspicious moments")
+    one.add_argument("--overlay", type=Path, help="a film with heat and scores: .mp4, .mkv, .mov")
+    one.add_argument("--csv", type=Path, help="a row for each frame, as `vadlib score` writes")
+    one.add_argument(
+        "--tries", type=int, default=5, help="to have a lost stream again; 5 (31 s); -1: for ever"
+    )
+    one.add_argument("--minutes", type=float, default=float("inf"), help="end after so many")
+    one.add_argument("--device", default="auto")
 
     one = command("reproduce", reproduce, "run an experiment, and write or confirm its record")
     one.add_argument("name", help="an experiment, such as maam-ped2-standard")
@@ -179,7 +214,7 @@ def fit(options: argparse.Namespace) -> None:
     config = method.config_of(options.profile)
     if options.epochs is not None:
         overrides["train"] = replace(config.train, epochs=options.epochs)
-    exp = Experiment("fit", method, options.data, options.profile, config=overrides)
+    exp = Experiment(f"{method.name}-fit", method, options.data, options.profile, config=overrides)
     from vadlib.lab import films
     from vadlib.lab.checkpoints import save_checkpoint
 
@@ -230,6 +265,57 @@ def score(options: argparse.Namespace) -> None:
         return
     with whole(options.out) as part, part.open("w", newline="") as out:
         write(out)
+
+
+def watch(options: argparse.Namespace) -> None:
+    from vadlib import papers
+
+    if options.method:
+        papers.method(options.method)  # a wrong name, or path, is told before anything is loaded
+    stream = options.source == "-" or "://" in options.source
+    if not stream and not Path(options.source).exists():
+        raise VadError(f"{options.source} does not exist", "Check the path.")
+    outputs = [p.resolve() for p in (options.report, options.overlay, options.csv) if p]
+    inputs = [p.resolve() for p in (Path(options.source), *options.normal)]
+    if len({*outputs, *inputs}) < len(outputs) + len(set(inputs)):
+        raise VadError("two files of this command are one", "Give each its own name.")
+    from vadlib.data.live import shown
+    from vadlib.data.store import fingerprint
+    from vadlib.lab.checkpoints import from_checkpoint, made_by, usual_of
+    from vadlib.lab.watch import watch
+    from vadlib.papers.baselines.rows import IMAGES
+
+    facts = {"command": shlex.join(["vadlib", *(shown(word) for word in options.said)])}
+    name, usual = options.method or "zero-flow", None
+    if options.checkpoint:
+        name = options.method or made_by(options.checkpoint, papers.methods())
+        _, usual = usual_of(options.checkpoint)
+        facts["checkpoint"] = f"{options.checkpoint.name}, {fingerprint([options.checkpoint])}"
+    method = papers.method(name)
+    if method.trained and not options.checkpoint:
+        raise VadError(f"{name} needs --checkpoint", "Make one with `vadlib fit`.")
+    if name in IMAGES and not options.normal:
+        raise VadError(f"{name} learns an image of the scene", "Give --normal footage of it.")
+    device = options.device
+    model = from_checkpoint(method, options.checkpoint, device) if method.trained else method.make()
+    seen = watch(
+        model,
+        options.source,
+        options.size or usual or (128, 192),
+        options.normal,
+        options.alarms_an_hour,
+        options.quiet,
+        options.report,
+        options.overlay,
+        options.csv,
+        options.minutes,
+        name in IMAGES,
+        options.tries,
+        facts,
+        lambda text: print(text, flush=True),
+    )
+    for line in (seen.words, *([seen.normal.promise.words] if seen.normal else []), *seen.warnings):
+        print(line)
 
 
 def reproduce(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,18 @@ def usual_of(path: Path) -> tuple[float | None, tuple[int, int] | None]:
     content = read_checkpoint(path)
     size = content.get("size")
     return content.get("threshold"), None if size is None else tuple(size)
+
+
+def made_by(path: Path, methods: Iterable[str]) -> str:
+    """The method that made a checkpoint, by its experiment's name, which begins with it.
+
+    Raises VadError where that is none of `methods`.
+    """
+    name = read_checkpoint(path)["experiment"]
+    found = [method for method in methods if f"{name}-".startswith(f"{method}-")]
+    if not found:
+        raise VadError(f"{path} does not say which method made it ({name})", "Give --method.")
+    return max(found, key=len)
 
 
 def from_checkpoint(method: Method, path: Path, device: str = "auto") -> Detector:
