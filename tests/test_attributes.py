@@ -230,6 +230,10 @@ def test_bad_input_is_told_in_a_line(videos):
         AttributesConfig(views=())
     with pytest.raises(VadError, match="unknown combine 'mean'"):
         AttributesConfig(combine="mean")
+    new = papers.detector("attributes", device="cpu")
+    assert new.state()["channels"] == 0 and new.state()["views"] == {}  # no film has been seen
+    with pytest.raises(VadError, match="no normal boxes are known yet"):
+        new.score(videos[0])
     with pytest.raises(VadError, match="neighbours is 0"):
         AttributesConfig(neighbours=0)
     with pytest.raises(VadError, match="nothing moves in the 1 training videos"):

@@ -9,7 +9,7 @@ from torchvision.models import detection
 from vadlib import data, measure
 from vadlib.data.base import Video
 from vadlib.errors import VadError
-from vadlib.see import detect, objects
+from vadlib.see import detect, motion, objects
 from vadlib.see.objects import ProposalConfig
 
 TIGHT = ProposalConfig(square=False, enlarge=1.0)
@@ -62,6 +62,17 @@ def test_what_is_fast_comes_apart_from_the_slow_thing_it_touches(cache):
     assert objects.iou(objects.propose(video, TIGHT)[t], truth).max() > 0.4
     one_map = ProposalConfig(speeds=(), square=False, enlarge=1.0)
     assert objects.iou(objects.propose(video, one_map)[t], truth).max() < 0.3
+
+
+def test_a_camera_that_drifts_changes_no_box(cache, monkeypatch):
+    """What is fast is so against the scene: the same flow everywhere moves nothing."""
+    video = scene(40, squares=((30, 40, 40, 16, 1), (45, 10, 10, 10, 3)))
+    still, own = objects.propose(video, TIGHT), motion.flow(video).astype(np.float32)
+    for drift in ((1.5, 0.0), (0.0, -3.0)):
+        monkeypatch.setattr(motion, "flow", lambda _, drift=drift: own + np.float32(drift))
+        for a, b in zip(still, objects.propose(video, TIGHT), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert len(np.concatenate(still)) > 40  # boxes of what is fast among them
 
 
 def test_squared_and_enlarged_boxes_belong_to_the_tight_ones_row_by_row(cache):

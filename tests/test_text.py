@@ -133,6 +133,16 @@ def test_looks_of_drawn_things_by_hand():
     assert np.allclose(found.place, [[22 / 64, 24 / 96], [44 / 64, 72 / 96]])
 
 
+def test_a_box_thinner_than_a_pixel_or_over_the_border_is_measured_inside_the_frame():
+    frames = np.full((9, 64, 96, 1), 100, np.uint8)
+    frames[:, 63], frames[:, :, 95] = 30, 220
+    boxes = [np.zeros((0, 4))] * 9
+    boxes[4] = np.array([[62.6, 10, 62.9, 20], [5, 94.7, 9, 95.1], [70, 40, 80, 44.0]])
+    found = attributes.attributes(Video("x", frames), boxes)
+    assert found.brightness.tolist() == [30, 220, 30]  # the last row, the last column, no other
+    assert found.size.tolist() == [1, 4, 1] and found.shape.tolist() == [10, 1 / 4, 4]
+
+
 def test_neighbours_by_hand():
     boxes = [np.array([[0, 0, 10, 10], [0, 12, 10, 22], [1, 1, 9, 9], [40, 80, 50, 90.0]])]
     found = attributes.attributes(Video("x", np.zeros((1, 64, 96, 1), np.uint8)), boxes)
