@@ -270,7 +270,9 @@ def test_a_seed_reaches_the_videos_and_the_detector(home, monkeypatch):
     assert (model.config.train.seed, model.config.train.share) == (9, 0.5)  # pyright: ignore
 
 
-def test_a_commit_is_dirty_where_files_of_the_library_that_it_holds_differ(home):
+def test_a_commit_is_dirty_where_files_of_the_library_that_it_holds_differ(home, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(home.parent))  # of no repository around it
+
     def git(*words):
         who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
         return subprocess.run(

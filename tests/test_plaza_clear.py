@@ -126,6 +126,19 @@ def test_steps_and_company_by_hand():
     apart = oracles.company(spots, role, most=1.0)
     assert apart[0, 0] == pytest.approx(0.1) and apart[3, 0] == pytest.approx(np.hypot(0.3, 0.1))
     assert apart[2, 2] == pytest.approx(0.1)  # from the case to its owner, who is at 0.2
+    near = oracles.company(spots, role)  # farther than about a body's height is alone
+    assert np.allclose(near, np.minimum(apart, 0.15)) and near[3, 0] == 0.15 == near[0, 2]
+    assert (oracles.company(spots, np.full(3, role[2]), most=0.7) == 0.7).all()  # cases only
+
+
+def test_steps_of_who_speeds_up_by_hand():
+    """At the ends of a film over the frames that it has; who is never seen takes none."""
+    x = np.array([1.0, 2.0, 4.0, 7.0, 11.0, 16.0])
+    spots = np.full((6, 2, 2), np.nan)
+    spots[:, 0] = np.stack([x, 3 * x], -1)
+    for reach, wanted in ((1, [1, 1.5, 2.5, 3.5, 4.5, 5]), (2, [1.5, 2.5, 2.5, 3.5, 3.5, 4.5])):
+        found = oracles.steps(spots, reach)
+        assert np.allclose(found[:, 0], np.outer(wanted, [1, 3])) and not found[:, 1].any()
 
 
 @pytest.mark.parametrize("cls", [oracles.TruthOracle, oracles.BoxOracle])
