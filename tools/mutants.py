@@ -42,9 +42,9 @@ from reached import reached, tests_of
 ROOT = Path(__file__).resolve().parents[1]
 SCOPE = ("vadlib/papers", "vadlib/measure", "vadlib/lab/train.py", "vadlib/see")
 TESTS = (
-    "attributes baselines check_detector claims cuda data_extract data_features data_fetch data_weak "
-    "evaluate experiments hub itam la_net layers legendre local_patterns maam mdsf metrics motion "
-    "msti objects painters plaza_clear rows score stamp text train"
+    "attributes baselines check_detector claims cuda data_extract data_features data_fetch "
+    "data_weak evaluate experiments hub itam la_net layers legendre local_patterns maam mdsf "
+    "metrics motion msti objects painters plaza_clear rows score stamp text train"
 )
 QUIET = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
 
