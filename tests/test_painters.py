@@ -1,5 +1,7 @@
 """Autoencoder and predictor: shapes, what is shown, and scores against arithmetic of their own."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -116,6 +118,7 @@ def test_training_lowers_the_loss_from_the_seed_alone(method):
     assert np.array_equal(one.score(film).frame, two.score(film).frame)
     third = make(config=config, device="cpu")
     assert not np.allclose(one.score(film).frame, third.score(film).frame)
+    assert one.state()["config"] == asdict(config)  # of plain things, which a file can hold
     third.load_state(one.state())
     assert np.allclose(one.score(film).frame, third.score(film).frame)
     assert one.cost_inputs((24, 32))[0].shape == (1, max(1, past), 3, 24, 32)

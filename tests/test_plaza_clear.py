@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vadlib.data import plaza
+from vadlib.data.base import Video
 from vadlib.errors import VadError
 from vadlib.lab.records import results_folder
 from vadlib.measure.frames import frame_auc
@@ -129,6 +130,19 @@ def test_steps_and_company_by_hand():
     near = oracles.company(spots, role)  # farther than about a body's height is alone
     assert np.allclose(near, np.minimum(apart, 0.15)) and near[3, 0] == 0.15 == near[0, 2]
     assert (oracles.company(spots, np.full(3, role[2]), most=0.7) == 0.7).all()  # cases only
+
+
+def test_found_counts_abnormal_things_whose_box_overlaps_enough():
+    boxes = np.full((3, 2, 4), np.nan, np.float32)  # x0, y0, x1, y1
+    boxes[0] = [[0, 0, 10, 4], [20, 20, 30, 30]]
+    boxes[1], boxes[2] = boxes[0], boxes[0]
+    abnormal = np.array([[True, True], [True, False], [False, True]])
+    video = Video("a", np.zeros((3, 40, 40, 1), np.uint8), truth={"boxes": boxes})
+    video.truth["abnormal"] = abnormal
+    flat = [[0, 0, 4, 10.0]]  # y0, x0, y1, x1: the first thing; turned it would overlap by 1/4
+    given = [np.array(b).reshape(-1, 4) for b in (flat, [], [[20, 20, 23, 30.0], [0, 0, 4, 10]])]
+    assert oracles.found(video, given).tolist() == [2, 4]  # 3/10 of the second is enough
+    assert oracles.found(video, given, least=0.31).tolist() == [1, 4]
 
 
 def test_steps_of_who_speeds_up_by_hand():

@@ -137,10 +137,12 @@ def test_a_box_thinner_than_a_pixel_or_over_the_border_is_measured_inside_the_fr
     frames = np.full((9, 64, 96, 1), 100, np.uint8)
     frames[:, 63], frames[:, :, 95] = 30, 220
     boxes = [np.zeros((0, 4))] * 9
-    boxes[4] = np.array([[62.6, 10, 62.9, 20], [5, 94.7, 9, 95.1], [70, 40, 80, 44.0]])
+    over = [[62.6, 10, 62.9, 20], [5, 94.7, 9, 95.1], [70, 40, 80, 44.0]]
+    boxes[4] = np.array([*over, [10.2, 30, 10.3, 40], [20, 50.1, 24, 50.4]])
     found = attributes.attributes(Video("x", frames), boxes)
-    assert found.brightness.tolist() == [30, 220, 30]  # the last row, the last column, no other
-    assert found.size.tolist() == [1, 4, 1] and found.shape.tolist() == [10, 1 / 4, 4]
+    assert found.brightness.tolist() == [30, 220, 30, 100, 100]  # the last row, the last column
+    assert found.size.tolist() == [1, 4, 1, 1, 4]
+    assert found.shape.tolist() == [10, 1 / 4, 4, 10, 1 / 4]
 
 
 def test_neighbours_by_hand():
