@@ -132,6 +132,20 @@ def test_steps_and_company_by_hand():
     assert (oracles.company(spots, np.full(3, role[2]), most=0.7) == 0.7).all()  # cases only
 
 
+def test_as_many_things_as_neighbours_are_enough():
+    """The line of heights goes through them; with one fewer there is nothing to compare with."""
+    table = np.zeros((3, 9))
+    table[:, 1], table[:, 2] = [10, 20, 40], [21, 41, 81]  # lower edge y, height 2 y + 1
+    measured = oracles.Measured(neighbours=3)
+    measured.learn([things([0], [0], table=table[:1]), things([0, 1], [0, 0], table=table[1:])])
+    assert np.allclose(measured.line, [2, 1])
+    assert measured._near(table).n_neighbors == 3
+    with pytest.raises(VadError, match="sees 2 things in its training videos"):
+        measured.learn([things([0, 1], [0, 0], table=table[1:])])
+    with pytest.raises(VadError, match="has 2 things to compare with"):
+        measured._near(table[1:])
+
+
 def test_found_counts_abnormal_things_whose_box_overlaps_enough():
     boxes = np.full((3, 2, 4), np.nan, np.float32)  # x0, y0, x1, y1
     boxes[0] = [[0, 0, 10, 4], [20, 20, 30, 30]]
