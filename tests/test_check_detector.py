@@ -1,5 +1,6 @@
 """Every method keeps what the interface promises; and what breaks a promise is found."""
 
+import inspect
 from dataclasses import replace
 
 import numpy as np
@@ -173,3 +174,23 @@ def test_a_config_that_is_given_to_fit_is_the_one_that_counts(name, cache):
         model.fit(data, progress=False)
     assert late.config == config and not list(different(late.state(), soon.state()))
     assert list(different(late.state()["net"], other.state()["net"]))
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "predictor", "la-net", "maam", "msti"])
+def test_training_is_told_the_device_and_what_is_to_be_kept_where(name, cache, monkeypatch):
+    class Told(Exception):
+        pass
+
+    def tell(net, clips, loss, config, **options):
+        raise Told(options | {"epochs": config.epochs, "clips": len(clips)})
+
+    model, data = made(name, 0)
+    module = inspect.getmodule(type(model).fit)
+    monkeypatch.setattr(module, "train", tell)
+    model.device = "cuda:7"
+    with pytest.raises(Told) as told:
+        model.fit(data, folder=cache / "here", progress=False)
+    (options,) = told.value.args
+    assert options["device"] == "cuda:7" and options["progress"] is False
+    assert cache / "here" in (options["folder"], options["folder"].parent)
+    assert options["epochs"] == model.config.train.epochs and options["clips"] > 0

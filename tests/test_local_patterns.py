@@ -1,6 +1,7 @@
 """The state machine by hand, and the detector on drawn scenes."""
 
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -614,3 +615,23 @@ def test_senseless_configs_are_refused():
     with pytest.raises(VadError, match="unknown rule"):
         network.LocalPatternsNet(replace(TINY, rule="rk4"))
     assert LocalPatternsConfig(**asdict(TINY) | {"train": QUICK}) == TINY
+
+
+@pytest.mark.parametrize("hole", [False, True])
+@pytest.mark.parametrize("per_frame, usual", [(0, 1), (2, 2), (3, 3)])
+def test_what_an_empty_frame_is_worth(hole, per_frame, usual):
+    """The lowest frame in the first and the ninth of the training videos; of an empty one, 0."""
+    model = papers.detector("local-patterns", config=TINY, device="cpu")
+    assert (model.floor, model.boxes_a_frame) == (0.0, 1)  # nothing is known yet
+    frames = np.arange(TINY.first, 16)
+
+    def errors(video):
+        low = {"0": 7.0, "8": 5.0}.get(video.name, 1.0)  # those of 1 are not looked at
+        frame = frames[1:] if hole and video.name == "8" else frames
+        return SimpleNamespace(frame=frame), low + frame - frame[0]
+
+    model.box_errors = errors
+    model.tight = lambda video: [np.zeros((per_frame, 4))] * 16
+    model.floor = 3.0  # of an earlier fit
+    model.calibrate([film(str(n), []) for n in range(9)])
+    assert model.floor == (0.0 if hole else 5.0) and model.boxes_a_frame == usual

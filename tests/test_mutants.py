@@ -34,7 +34,7 @@ def test_each_kind_of_fault_is_made_and_words_are_left_alone():
         "mean: if not x or len(y) > 2: raise ValueError(f'no {x + 1}') -> "
         "if not (not x or len(y) > 2): raise ValueError(f'no {x + 1}') in",
         "mean: not x or len(y) > 2 -> not x and len(y) > 2 in",
-        "mean: not x -> x in",
+        "mean: not x -> x in if not x or len(y) > 2: in",
         "mean: len(y) > 2 -> len(y) <= 2 in",
         "mean: len(y) > 2 -> len(y) >= 2 in",
         "mean: 2 -> 3 in if not x or len(y) > 2: in",

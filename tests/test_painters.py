@@ -82,6 +82,7 @@ def test_scores_are_the_arithmetic_of_a_network_that_paints_one_grey():
     # strides of a patch are a quarter of it: here 1, so a brute-force maximum over all windows
     inner = max(error[2].mean(-1)[y : y + 6, x : x + 4].sum() for y in range(19) for x in range(29))
     assert np.isclose(scores.terms["patch"][2], inner, rtol=1e-4)
+    assert scores.frame.dtype == scores.terms["patch"].dtype == np.float64
     assert np.isclose(scores.heatmap[2].max(), inner, rtol=1e-4)
 
 

@@ -42,7 +42,7 @@ from reached import reached, tests_of
 ROOT = Path(__file__).resolve().parents[1]
 SCOPE = ("vadlib/papers", "vadlib/measure", "vadlib/lab/train.py", "vadlib/see")
 TESTS = (
-    "attributes baselines check_detector claims cuda data_extract data_features data_fetch "
+    "attributes baselines check_detector claims data_extract data_features data_fetch "
     "data_weak evaluate experiments hub itam la_net layers legendre local_patterns maam mdsf "
     "metrics motion msti objects painters plaza_clear rows score stamp text train"
 )

@@ -76,7 +76,7 @@ class Fault:
     def text(self) -> str:
         """The fault in words, without line numbers: the same after an edit elsewhere."""
         words = f"{self.function or '(module)'}: {said(self.before)} -> {said(self.after)}"
-        number = isinstance(self.before, ast.Constant)  # of which a function has many alike
+        number = isinstance(self.before, ast.Constant | ast.UnaryOp)  # a function has many alike
         return f"{words} in {_first(self.statement)}" if number else words
 
     @property
