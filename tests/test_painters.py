@@ -52,6 +52,22 @@ def test_without_a_skip_all_passes_the_narrow_place():
         assert torch.equal(one, two) is not skip
 
 
+@pytest.mark.parametrize("layer", ["down.0", "down.1", "down.2", "widen", "up.0", "up.1"])
+def test_every_layer_is_rectified_but_the_code_and_the_answer(layer):
+    """What is pushed far below zero says nothing about the frames any more."""
+    torch.manual_seed(0)
+    net = Painter(PainterConfig(width=4, code=3))
+    one, two = torch.rand(2, 1, 1, 3, 24, 32) * 2 - 1
+    assert not torch.equal(net(one), net(two))
+    with torch.no_grad():
+        net.narrow.bias.fill_(-9)
+        net.out.bias.fill_(-9)
+        assert net.encode(one).max() < 0 and net(one).max() < 0
+        net.get_submodule(layer).bias.fill_(-1000)
+    assert torch.equal(net(one), net(two))
+    assert torch.equal(net.encode(one), net.encode(two)) is layer.startswith("down")
+
+
 def test_the_predictor_is_not_shown_the_answer():
     method = Predictor(PainterConfig(past=3, width=4))
     frames = torch.arange(2 * 4 * 3 * 2 * 2).reshape(2, 4, 3, 2, 2).to(torch.uint8)
