@@ -258,6 +258,26 @@ def test_a_branch_is_shown_what_its_config_says_and_captions_stay_with_their_box
         torch.testing.assert_close(seen[:, moment], direct, rtol=0, atol=2e-3)
 
 
+def test_features_are_kept_by_film_and_size_and_weights(cache):
+    """A film is known by its key, and where it has none by its frames."""
+    torch.manual_seed(0)
+    films = [film("x", [(20, 8 + 20 * n, 14, 8, 2)]) for n in range(2)]
+    boxes = [np.array([[16, 10, 40, 34]], np.float32)] * 16
+    eyes = [words.ITAM(TINY.branch) for _ in range(2)]
+    eyes = [torch.nn.Sequential(e.backbone, torch.nn.Flatten()) for e in eyes]
+
+    def seen(key, number=0, config=TINY.branch, eye=0):
+        looked = sight.Sight(objects.tubes(replace(films[number], key=key), boxes, 2))
+        return looked.features(eyes[eye], config, "cpu").astype(np.float32)
+
+    for one, other in (("k", "l"), ("", "")):
+        assert np.abs(seen(one) - seen(other, 1)).max() > 1e-3
+    assert np.array_equal(seen("k"), seen("k", 1))  # read, and not looked at again
+    assert np.array_equal(seen(""), seen(""))
+    assert not np.array_equal(seen("k"), seen("k", eye=1))
+    assert not np.array_equal(seen("k"), seen("k", config=replace(TINY.branch, size=24)))
+
+
 def test_features_of_other_weights_are_other_features(cache, videos):
     seeds = [replace(TINY, features="random", train=replace(QUICK, seed=s)) for s in (0, 1)]
     models = [papers.detector("local-patterns", config=c, device="cpu") for c in seeds]

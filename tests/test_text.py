@@ -106,6 +106,14 @@ def test_velocity_of_two_tracks_with_holes_by_hand():
     assert np.isnan(found[[1, 3]]).all()
 
 
+def test_two_boxes_have_a_velocity_and_one_has_none():
+    frame, middle = np.array([0, 1, 5, 9]), np.array([[0, 0], [1, 2], [7, 7], [15, 3.0]])
+    found = attributes.velocities(frame, middle, np.array([4, 4, 6, 8]))
+    assert found[:2].tolist() == [[1, 2], [1, 2]] and np.isnan(found[2:]).all()
+    apart = attributes.velocities(frame, middle, np.array([0, 1, 2, 2]))  # four frames apart
+    assert apart[2:].tolist() == [[2, -1], [2, -1]] and np.isnan(apart[:2]).all()
+
+
 def test_place_names_the_third_of_the_frame(scenes, measured, captioner):
     (left, right), (row,) = captioner.edges["column"], captioner.edges["row"]
     for video, found in zip(scenes, measured, strict=True):

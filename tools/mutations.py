@@ -57,7 +57,7 @@ KEPT = words(
     "items keys values iter next print"
 )
 SHOWN = words("desc unit leave delay strict slots frozen")  # keywords that move no number
-EITHER_WAY = words("maximum minimum max min mse_loss l1_loss isinstance gcd allclose")
+EITHER_WAY = words("maximum minimum max min mse_loss l1_loss isinstance gcd allclose logaddexp")
 Holder = tuple[ast.AST, str, int | None]  # a node's parent, the parent's field, and place in it
 
 
