@@ -121,6 +121,10 @@ def test_of_two_boxes_for_one_thing_the_larger_stays():
     boxes = np.array([[0, 0, 10, 9], [0, 0, 10, 10], [0, 0, 3, 3]], float)
     kept = objects.distinct(boxes, 0.6)
     np.testing.assert_array_equal(kept, [[0, 0, 10, 10], [0, 0, 3, 3]])
+    for first, second in (((1, 2, 15, 12), (1, 2, 13, 13)), ((2, 1, 12, 15), (2, 1, 13, 13))):
+        pair = np.array([second, first], float)  # 140 and 132: larger by area, not by a side
+        np.testing.assert_array_equal(objects.distinct(pair, 0.6), [first])
+        assert len(objects.distinct(pair, 0.9)) == 2
 
 
 def test_tubes_end_at_their_frame_and_stand_still():

@@ -146,6 +146,20 @@ def test_as_many_things_as_neighbours_are_enough():
         measured._near(table[1:])
 
 
+def test_views_of_what_is_measured_by_hand():
+    """Lengths in heights of who stands at that row, here y / 2 + 2; one pixel at least."""
+    row = dict(x=9, y=20, high=24, wide=6, dx=-3, dy=7, rough_x=1.2, rough_y=2.4, full=0.8)
+    measured = oracles.Measured()
+    measured.line = np.array([0.5, 2.0])
+    table = np.array([[*row.values()], [*(row | {"y": -8}).values()]])
+    found = measured.views(things([0, 0], [0, 1], table=table))
+    for at, unit in ((0, 12), (1, 1)):
+        size = [np.log(24 / unit), np.log(6 / unit), 0.8]
+        assert np.allclose(found["size"][at], size)
+        assert np.allclose(found["flow"][at], [size[1], 15 / unit, 6 / unit, 12 / unit])
+        assert np.allclose(found["place"][at], [9, table[at, 1], -3])
+
+
 def test_found_counts_abnormal_things_whose_box_overlaps_enough():
     boxes = np.full((3, 2, 4), np.nan, np.float32)  # x0, y0, x1, y1
     boxes[0] = [[0, 0, 10, 4], [20, 20, 30, 30]]

@@ -125,6 +125,14 @@ def test_la_nets_rows_are_these_and_each_changes_what_its_name_says():
             assert row.method.config_of(row.profile, row.config).features == features
 
 
+def test_full_la_net_learns_as_its_paper_says():
+    """Section 3.2: 50 passes over 128 bags a step, 64 pairs, at 5e-4."""
+    for name in ("la-net-ucf-crime-full", "la-net-xd-violence-full"):
+        train = papers.experiment(name).config_dict["train"]
+        assert (train["epochs"], train["batch_size"], train["lr"]) == (50, 64, 5e-4)
+        assert train["schedule"] == "cosine"
+
+
 PRINTED = {"smooth": 1, "predictor": "smm-paper", "residual": False, "error": "mse", "lag": 0}
 RUNGS = {
     "": {},
