@@ -58,6 +58,18 @@ def test_a_histogram_of_flow_by_hand():
     np.testing.assert_allclose(measured.histogram(flow, 4) * 5, [2.5, 2.0, 4.0, 5.5])
     np.testing.assert_allclose(measured.histogram(flow, 1), [14 / 5])
     assert measured.histogram(np.zeros((3, 2)), 8).tolist() == [0] * 8
+    hardly_up = np.array([[2.0, -1e-17]])  # its angle is a whole turn, once it is rounded
+    assert measured.histogram(hardly_up, 4).tolist() == [0, 0, 0, 2]
+
+
+def test_a_box_without_width_is_the_pixel_in_which_it_lies(cache):
+    video = film("still", [])
+    boxes = [np.zeros((0, 4), np.float32)] * 16
+    boxes[3] = np.array([[10, 20, 10, 20], [63, 95, 64, 96], [64, 96, 70, 99]], np.float32)
+    found = measured.measure(video, boxes, 4)
+    corner = video.frames[3, 63, 95, 0]
+    assert found["colour"][:, 0].tolist() == [video.frames[3, 10, 20, 0], corner, corner]
+    assert not found["unrest"].any() and np.isfinite(np.concatenate(list(found.values()), 1)).all()
 
 
 def test_a_box_is_measured_by_what_is_in_it_and_not_by_the_ground(videos):
@@ -103,6 +115,14 @@ def test_a_mixture_is_its_densities_by_scipy():
     np.testing.assert_allclose(mixture.distance(odd), -np.log(p))
     assert sorted(mixture.means[:, 0].round().tolist()) == [0, 6]
     assert float(mixture.distance(odd)[1]) > float(mixture.held_out().max())
+
+
+def test_a_spread_is_the_same_far_from_zero():
+    """Of values in 32 bits, whose sum has no bit left for what differs."""
+    near = np.arange(3003).reshape(-1, 3) % 2
+    far = (near + np.array([0, 1e6, 4e6])).astype(np.float32)
+    assert views.spread_of(far) == pytest.approx(np.sqrt(3) / 2, rel=1e-6)
+    assert views.spread_of(far[:1]) == 1.0
 
 
 def made(quantile=0.5, **attributes):
@@ -200,6 +220,8 @@ def test_a_frame_without_boxes_is_as_usual_as_the_most_usual_box(videos):
 def test_deep_features_are_the_package_s_own_of_each_box(videos):
     """Looked at once, kept in 16 bits, in the order of the boxes."""
     model, _ = fitted(videos, views=("deep",), points=8, size=32)
+    assert not any(part.training for part in model.net.modules())
+    assert not any(p.requires_grad for p in model.net.parameters())
     boxes = model.boxes(videos[0])
     rows = np.array([0, 3, 9])
     seen = model.measured(videos[0], rows)["deep"]
@@ -230,6 +252,10 @@ def test_bad_input_is_told_in_a_line(videos):
         AttributesConfig(views=())
     with pytest.raises(VadError, match="unknown combine 'mean'"):
         AttributesConfig(combine="mean")
+    new = papers.detector("attributes", device="cpu")
+    assert new.state()["channels"] == 0 and new.state()["views"] == {}  # no film has been seen
+    with pytest.raises(VadError, match="no normal boxes are known yet"):
+        new.score(videos[0])
     with pytest.raises(VadError, match="neighbours is 0"):
         AttributesConfig(neighbours=0)
     with pytest.raises(VadError, match="nothing moves in the 1 training videos"):

@@ -72,7 +72,7 @@ def test_random_depends_on_the_seed_and_the_video_and_nothing_else():
 
 def test_frame_index_is_the_frame_index():
     scores = baselines.FrameIndex().score(walker([1, 1, 1]))
-    assert np.array_equal(scores.frame, [0, 1, 2, 3])
+    assert np.array_equal(scores.frame, [0, 1, 2, 3]) and scores.frame.dtype == np.float64
     assert np.array_equal(scores.index, [0, 1, 2, 3])
 
 

@@ -1,10 +1,12 @@
 """Every method keeps what the interface promises; and what breaks a promise is found."""
 
+import inspect
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from test_cuda import CASES, made
 from test_local_patterns import TINY as LOCAL
 
 from vadlib import papers
@@ -14,6 +16,7 @@ from vadlib.detector import Scores
 from vadlib.errors import VadError
 from vadlib.lab.check_detector import check_detector
 from vadlib.lab.experiment import TrainConfig
+from vadlib.lab.states import different
 from vadlib.papers.baselines.rules import FrameIndex, MedianImage
 
 QUICK = TrainConfig(epochs=0.2, batch_size=4)
@@ -158,3 +161,36 @@ class Deaf(FrameIndex):
 def test_a_broken_promise_is_found(cls, promise):
     with pytest.raises(VadError, match=promise):
         check_detector(cls, films())
+
+
+@pytest.mark.parametrize("name", sorted(set(CASES) - {"mdsf-imagenet"}))  # which fits as MDSF does
+def test_a_config_that_is_given_to_fit_is_the_one_that_counts(name, cache):
+    """As if the detector had been made with it: the network is drawn anew, from its seed."""
+    (late, data), (other, _) = made(name, 0), made(name, 0)
+    config = replace(late.config, train=replace(late.config.train, seed=5))
+    soon = papers.method(name).make(config=config, device="cpu")
+    late.fit(data, config, progress=False)
+    for model in (soon, other):
+        model.fit(data, progress=False)
+    assert late.config == config and not list(different(late.state(), soon.state()))
+    assert list(different(late.state()["net"], other.state()["net"]))
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "predictor", "la-net", "maam", "msti"])
+def test_training_is_told_the_device_and_what_is_to_be_kept_where(name, cache, monkeypatch):
+    class Told(Exception):
+        pass
+
+    def tell(net, clips, loss, config, **options):
+        raise Told(options | {"epochs": config.epochs, "clips": len(clips)})
+
+    model, data = made(name, 0)
+    module = inspect.getmodule(type(model).fit)
+    monkeypatch.setattr(module, "train", tell)
+    model.device = "cuda:7"
+    with pytest.raises(Told) as told:
+        model.fit(data, folder=cache / "here", progress=False)
+    (options,) = told.value.args
+    assert options["device"] == "cuda:7" and options["progress"] is False
+    assert cache / "here" in (options["folder"], options["folder"].parent)
+    assert options["epochs"] == model.config.train.epochs and options["clips"] > 0

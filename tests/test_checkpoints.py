@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from test_local_patterns import TINY as LOCAL
 
 from vadlib import papers
 from vadlib.detector import History
@@ -141,6 +142,35 @@ def test_nan_in_the_weights_is_refused(tmp_path):
     training.write(path, content)
     with pytest.raises(VadError, match="holds NaN"):
         checkpoints.from_checkpoint(papers.method("maam"), path, "cpu")
+
+
+def tensors(content):
+    """All tensors of floats in a state that hold any, however deep."""
+    if isinstance(content, torch.Tensor):
+        return [content] if content.numel() and content.is_floating_point() else []
+    parts = content.values() if isinstance(content, dict) else content
+    known = isinstance(content, dict | list | tuple)
+    return [found for part in parts for found in tensors(part)] if known else []
+
+
+NONE = [(name, value) for name in (*TINY, "local-patterns") for value in (math.nan, -math.inf)]
+
+
+@pytest.mark.parametrize("name, value", [*NONE, ("maam", 1e5)])
+def test_numbers_that_are_none_are_refused_wherever_they_stand(tmp_path, monkeypatch, name, value):
+    """Local Patterns would answer them with scores. In 16 bits 100,000 is infinite."""
+    if name == "local-patterns":
+        model = papers.method(name).make(config=LOCAL, device="cpu")
+    else:
+        model = tiny(name)
+    whole = model.state()
+    for place in (0, -1):
+        path, state = tmp_path / f"{place}.pt", copy.deepcopy(whole)
+        tensors(state)[place][..., -1] = value
+        monkeypatch.setattr(model, "state", lambda state=state: state)
+        checkpoints.save_checkpoint(path, model, "x", "s", "", History(), half=value == 1e5)
+        with pytest.raises(VadError, match=f"{path.name} .*holds NaN or infinity"):
+            checkpoints.from_checkpoint(papers.method(name), path, "cpu")
 
 
 @pytest.mark.parametrize("name", sorted(set(TINY) - {"maam"}))

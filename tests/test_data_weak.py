@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from vadlib import data
@@ -68,6 +69,21 @@ def test_bags_depend_on_their_seed_and_not_on_their_number():
     few, many = plaza_bags("train", 2, **SMALL), plaza_bags("train", 4, **SMALL)
     assert [few[0].key, few[1].key] == [many[0].key, many[2].key]
     assert few[0].key != plaza_bags("train", 2, seed=1, **SMALL)[0].key
+
+
+def test_the_helper_begins_with_the_last_bag_that_is_missing(monkeypatch):
+    started, ended, threads = [], [], torch.get_num_threads()
+    helper = SimpleNamespace(terminate=lambda: ended.append(1), wait=lambda: None)
+    monkeypatch.setattr(weak.subprocess, "Popen", lambda how, **_: started.append(how[2]) or helper)
+    for made, todo in ((set(), [(3,), (2,), (1,)]), ({2}, [(3,), (1,)]), ({3}, [(2,), (1,)])):
+        monkeypatch.setattr(weak, "_made", lambda recipe, made=made: recipe[0] in made)
+        with weak._helped([(1,), (2,), (3,)]):  # pyright: ignore
+            assert torch.get_num_threads() == 1 and len(ended) == len(started) - 1
+        assert started[-1].endswith(f"make_all({todo})") and torch.get_num_threads() == threads
+    monkeypatch.setattr(weak, "_made", lambda recipe: recipe[0] != 2)
+    with weak._helped([(1,), (2,), (3,)]):  # pyright: ignore
+        pass  # of one that is missing there is nothing to share
+    assert len(started) == len(ended) == 3
 
 
 def test_the_helper_makes_the_same_bags(tmp_path, monkeypatch):

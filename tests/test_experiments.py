@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import subprocess
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -210,6 +211,92 @@ def test_a_record_that_does_not_agree_is_not_confirmed(home):
     with pytest.raises(VadError, match="the record says"):
         run.confirm(papers.experiment(NAME), 0, "cpu", quiet)
     assert book.records()[0]["stale"]
+
+
+SPREAD = {"two seeds": ([0.5, 0.52], 2 * 0.01 * 2**0.5), "one seed": ([0.51], 0.001)}
+
+
+@pytest.mark.parametrize("off", [-1.05, -0.95, 0.95, 1.05])
+@pytest.mark.parametrize("values, slack", SPREAD.values(), ids=SPREAD.keys())
+def test_a_seed_agrees_within_two_deviations_or_a_tenth_of_a_point(
+    home, monkeypatch, values, slack, off
+):
+    """Of the mean, to either side; the seed that is run again is the one that was asked for."""
+    row = {"protocol": "headline", "metric": "auc", "term": "score"}
+    exp, asked, written = papers.experiment(NAME), [], []
+    mean = sum(values) / len(values)
+    record = {"name": NAME, "results": [records.summary([row | {"value": v} for v in values])]}
+    again = {"rows": [row | {"term": "mot", "value": 0}, row | {"value": mean + off * slack}]}
+    monkeypatch.setattr(run, "read_records", lambda: [record | {"confirmed": []}])
+    monkeypatch.setattr(run, "write_record", written.append)
+    monkeypatch.setattr(run, "run_seed", lambda exp, seed, *_: asked.append(seed) or again)
+    if abs(off) > 1:
+        with pytest.raises(VadError, match="the record says 51.00 within"):
+            run.confirm(exp, 1, "cpu", quiet)
+        assert not written
+    else:
+        run.confirm(exp, 1, "cpu", quiet)
+        (entry,) = written[0]["confirmed"]
+        assert (entry["seed"], entry["value"]) == (1, mean + off * slack)
+        assert entry["stamp"] == exp.stamp
+    assert asked == [1]
+
+
+def test_a_seed_reaches_the_videos_and_the_detector(home, monkeypatch):
+    """Of a trial, and of a chapter that trains or loads."""
+    told = []
+
+    class Spy:
+        net = torch.nn.Linear(1, 1)
+
+        def fit(self, videos, **_):
+            return History()
+
+    def load(self, split, seed=0):
+        return told.append((split, seed)) or []
+
+    monkeypatch.setattr(Experiment, "load", load)
+    monkeypatch.setattr(Experiment, "detector", lambda _, *how: told.append(how) or Spy())
+    monkeypatch.setitem(run.MEASURES, "evaluate", lambda scored, test: [])
+    exp = papers.experiment(NAME)
+    run.trial(exp, 7, "cpu", quiet)
+    assert told == [("train", 7), ("test", 7), (7, "cpu", 1.0)]
+    told.clear()
+    run.train_or_load(exp, 8, "cpu", quiet)
+    assert told == [(8, "cpu"), ("train", 8)]
+    assert [run.resume_folder(exp, s).name.split("-")[-2] for s in (7, 8)] == ["s7", "s8"]
+    monkeypatch.undo()
+    model = papers.experiment(NAME).detector(9, "cpu", 0.5)
+    assert (model.config.train.seed, model.config.train.share) == (9, 0.5)  # pyright: ignore
+
+
+def test_a_commit_is_dirty_where_files_of_the_library_that_it_holds_differ(home, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(home.parent))  # of no repository around it
+
+    def git(*words):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+        return subprocess.run(
+            ["git", "-C", str(home), *who, *words], check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    assert records.commit() == ""  # no repository
+    for name in ("vadlib/a.py", "notes.md"):
+        (home / name).parent.mkdir(exist_ok=True)
+        (home / name).write_text("x = 1\n")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    head = git("rev-parse", "HEAD")
+    assert len(head) == 40 and records.commit() == head
+    (home / "notes.md").write_text("other\n")  # no number comes from it
+    (home / "vadlib" / "new.py").write_text("")  # nothing of the commit has changed
+    assert records.commit() == head
+    (home / "vadlib" / "a.py").write_text("x = 2\n")
+    assert records.commit() == f"{head}+"
+    git("add", "vadlib/a.py")
+    assert records.commit() == f"{head}+"
+    git("commit", "-q", "-m", "second")
+    assert records.commit() == git("rev-parse", "HEAD") != head
 
 
 def test_the_stamp_sees_code_and_config_but_not_comments(tmp_path):

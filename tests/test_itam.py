@@ -169,6 +169,17 @@ def test_the_papers_size_and_the_tokens_of_its_backbone():
     assert (paper.queries, paper.width, paper.embed, paper.visual) == (32, 768, 256, 1408)
 
 
+@pytest.mark.parametrize("lag, channels", [(0, 1), (0, 3), (2, 1), (2, 3)])
+def test_of_any_images_a_token_sees_eight_pixels_a_side(lag, channels):
+    config = replace(ITAMConfig(), visual=24, lag=lag, channels=channels)
+    stages = words.Backbone(config).eval().stages
+    with torch.no_grad():
+        assert stages(torch.zeros(1, config.inputs, 64, 48)).shape == (1, 128, 8, 6)
+    first, three = stages[0], words.Backbone(replace(config, lag=0, channels=3)).stages[0]
+    for part in ("kernel_size", "stride", "padding", "bias", "out_channels"):
+        assert getattr(first, part) == getattr(three, part)
+
+
 def test_padding_never_matters(net):
     tokens, mask = net.tokenizer([["a dark thing"], ["a bright thing"]])
     assert not mask[..., -1].any()  # one word shorter than the longest sentence

@@ -672,6 +672,18 @@ def test_a_checkpoint_brings_the_scores_back(trained):
         LANet(LANetConfig(features=D), "cpu").load_state(model.state())
 
 
+@pytest.mark.parametrize("features", [1, 2, 3])
+def test_two_features_have_a_direction_and_one_has_none(features):
+    net = small(features=features, attention=False)  # seeds what comes next
+    x = torch.randn(2, 5, features)
+    found = net.norm(3 * x + 1)
+    if features == 1:
+        assert torch.equal(found, 3 * x + 1)
+    else:
+        plain = (x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True, correction=0)
+        torch.testing.assert_close(found, plain, atol=2e-2, rtol=2e-2)
+
+
 def test_a_single_feature_can_be_learned_from():
     """The control of chapter 12 sees one number a snippet; normalised, it would be a constant."""
     bags = [replace(b, features=b.features[:, :, :1] + 3 * b.label) for b in some_bags()]

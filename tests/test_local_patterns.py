@@ -1,6 +1,7 @@
 """The state machine by hand, and the detector on drawn scenes."""
 
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -255,6 +256,26 @@ def test_a_branch_is_shown_what_its_config_says_and_captions_stay_with_their_box
         with torch.no_grad():
             direct = eyes(words.to_input(torch.from_numpy(pair), config.branch))
         torch.testing.assert_close(seen[:, moment], direct, rtol=0, atol=2e-3)
+
+
+def test_features_are_kept_by_film_and_size_and_weights(cache):
+    """A film is known by its key, and where it has none by its frames."""
+    torch.manual_seed(0)
+    films = [film("x", [(20, 8 + 20 * n, 14, 8, 2)]) for n in range(2)]
+    boxes = [np.array([[16, 10, 40, 34]], np.float32)] * 16
+    eyes = [words.ITAM(TINY.branch) for _ in range(2)]
+    eyes = [torch.nn.Sequential(e.backbone, torch.nn.Flatten()) for e in eyes]
+
+    def seen(key, number=0, config=TINY.branch, eye=0):
+        looked = sight.Sight(objects.tubes(replace(films[number], key=key), boxes, 2))
+        return looked.features(eyes[eye], config, "cpu").astype(np.float32)
+
+    for one, other in (("k", "l"), ("", "")):
+        assert np.abs(seen(one) - seen(other, 1)).max() > 1e-3
+    assert np.array_equal(seen("k"), seen("k", 1))  # read, and not looked at again
+    assert np.array_equal(seen(""), seen(""))
+    assert not np.array_equal(seen("k"), seen("k", eye=1))
+    assert not np.array_equal(seen("k"), seen("k", config=replace(TINY.branch, size=24)))
 
 
 def test_features_of_other_weights_are_other_features(cache, videos):
@@ -614,3 +635,23 @@ def test_senseless_configs_are_refused():
     with pytest.raises(VadError, match="unknown rule"):
         network.LocalPatternsNet(replace(TINY, rule="rk4"))
     assert LocalPatternsConfig(**asdict(TINY) | {"train": QUICK}) == TINY
+
+
+@pytest.mark.parametrize("hole", [False, True])
+@pytest.mark.parametrize("per_frame, usual", [(0, 1), (2, 2), (3, 3)])
+def test_what_an_empty_frame_is_worth(hole, per_frame, usual):
+    """The lowest frame in the first and the ninth of the training videos; of an empty one, 0."""
+    model = papers.detector("local-patterns", config=TINY, device="cpu")
+    assert (model.floor, model.boxes_a_frame) == (0.0, 1)  # nothing is known yet
+    frames = np.arange(TINY.first, 16)
+
+    def errors(video):
+        low = {"0": 7.0, "8": 5.0}.get(video.name, 1.0)  # those of 1 are not looked at
+        frame = frames[1:] if hole and video.name == "8" else frames
+        return SimpleNamespace(frame=frame), low + frame - frame[0]
+
+    model.box_errors = errors
+    model.tight = lambda video: [np.zeros((per_frame, 4))] * 16
+    model.floor = 3.0  # of an earlier fit
+    model.calibrate([film(str(n), []) for n in range(9)])
+    assert model.floor == (0.0 if hole else 5.0) and model.boxes_a_frame == usual

@@ -391,6 +391,27 @@ def test_region_and_track_rates_by_hand():
     assert tbdc([heat], [mask], alpha=0.3) == pytest.approx(0.75)  # followed from threshold 1 on
 
 
+@pytest.mark.parametrize("size", [4, 10, 20])
+@pytest.mark.parametrize("found", [1, 2])
+def test_a_share_that_is_just_met_is_enough(size, found):
+    """Of a track's regions, and of a region's union with what is predicted; in both sweeps."""
+    mask, heat = np.zeros((size, 8, 8), bool), np.zeros((size, 8, 8))
+    mask[:, 2:4, 2:6] = True
+    heat[:found, 2:4, 2:4] = 1  # the left half
+    tables = [measure.mask_tracks(mask)]
+    boxes = [np.array([[t, 2, 2, 4, 4] for t in range(found)])]
+    for alpha, beta, followed, hit in (
+        (found / size, 0.5, 1, found / size),
+        (found / size + 0.01, 0.5, 0, found / size),
+        (found / size, 0.51, 0, 0),
+    ):
+        swept = measure.detections([heat], [mask], alpha=alpha, beta=beta)
+        exact = measure.box_detections(boxes, [[1] * found], tables, [size], alpha, beta)
+        for sweep in (swept, exact):
+            assert sweep.tracks[0] == followed and sweep.regions[0] == pytest.approx(hit)
+            assert sweep.false_positives[0] == (0 if hit else found / size)
+
+
 def test_mask_tracks_follow_what_overlaps():
     mask = np.zeros((4, 6, 10), bool)
     mask[0, 1:3, 1:3] = mask[1, 1:3, 2:4] = mask[2, 2:4, 3:5] = True  # walks on by overlapping

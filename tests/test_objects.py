@@ -9,7 +9,7 @@ from torchvision.models import detection
 from vadlib import data, measure
 from vadlib.data.base import Video
 from vadlib.errors import VadError
-from vadlib.see import detect, objects
+from vadlib.see import detect, motion, objects
 from vadlib.see.objects import ProposalConfig
 
 TIGHT = ProposalConfig(square=False, enlarge=1.0)
@@ -64,6 +64,17 @@ def test_what_is_fast_comes_apart_from_the_slow_thing_it_touches(cache):
     assert objects.iou(objects.propose(video, one_map)[t], truth).max() < 0.3
 
 
+def test_a_camera_that_drifts_changes_no_box(cache, monkeypatch):
+    """What is fast is so against the scene: the same flow everywhere moves nothing."""
+    video = scene(40, squares=((30, 40, 40, 16, 1), (45, 10, 10, 10, 3)))
+    still, own = objects.propose(video, TIGHT), motion.flow(video).astype(np.float32)
+    for drift in ((1.5, 0.0), (0.0, -3.0)):
+        monkeypatch.setattr(motion, "flow", lambda _, drift=drift: own + np.float32(drift))
+        for a, b in zip(still, objects.propose(video, TIGHT), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert len(np.concatenate(still)) > 40  # boxes of what is fast among them
+
+
 def test_squared_and_enlarged_boxes_belong_to_the_tight_ones_row_by_row(cache):
     video = scene(squares=((40, 10, 14, 8, 2), (10, 60, 8, 20, 1)))
     tight, square = objects.propose(video, TIGHT), objects.propose(video, ProposalConfig(grid=0))
@@ -110,6 +121,10 @@ def test_of_two_boxes_for_one_thing_the_larger_stays():
     boxes = np.array([[0, 0, 10, 9], [0, 0, 10, 10], [0, 0, 3, 3]], float)
     kept = objects.distinct(boxes, 0.6)
     np.testing.assert_array_equal(kept, [[0, 0, 10, 10], [0, 0, 3, 3]])
+    for first, second in (((1, 2, 15, 12), (1, 2, 13, 13)), ((2, 1, 12, 15), (2, 1, 13, 13))):
+        pair = np.array([second, first], float)  # 140 and 132: larger by area, not by a side
+        np.testing.assert_array_equal(objects.distinct(pair, 0.6), [first])
+        assert len(objects.distinct(pair, 0.9)) == 2
 
 
 def test_tubes_end_at_their_frame_and_stand_still():

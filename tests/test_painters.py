@@ -1,5 +1,7 @@
 """Autoencoder and predictor: shapes, what is shown, and scores against arithmetic of their own."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -50,6 +52,22 @@ def test_without_a_skip_all_passes_the_narrow_place():
         assert torch.equal(one, two) is not skip
 
 
+@pytest.mark.parametrize("layer", ["down.0", "down.1", "down.2", "widen", "up.0", "up.1"])
+def test_every_layer_is_rectified_but_the_code_and_the_answer(layer):
+    """What is pushed far below zero says nothing about the frames any more."""
+    torch.manual_seed(0)
+    net = Painter(PainterConfig(width=4, code=3))
+    one, two = torch.rand(2, 1, 1, 3, 24, 32) * 2 - 1
+    assert not torch.equal(net(one), net(two))
+    with torch.no_grad():
+        net.narrow.bias.fill_(-9)
+        net.out.bias.fill_(-9)
+        assert net.encode(one).max() < 0 and net(one).max() < 0
+        net.get_submodule(layer).bias.fill_(-1000)
+    assert torch.equal(net(one), net(two))
+    assert torch.equal(net.encode(one), net.encode(two)) is layer.startswith("down")
+
+
 def test_the_predictor_is_not_shown_the_answer():
     method = Predictor(PainterConfig(past=3, width=4))
     frames = torch.arange(2 * 4 * 3 * 2 * 2).reshape(2, 4, 3, 2, 2).to(torch.uint8)
@@ -80,6 +98,7 @@ def test_scores_are_the_arithmetic_of_a_network_that_paints_one_grey():
     # strides of a patch are a quarter of it: here 1, so a brute-force maximum over all windows
     inner = max(error[2].mean(-1)[y : y + 6, x : x + 4].sum() for y in range(19) for x in range(29))
     assert np.isclose(scores.terms["patch"][2], inner, rtol=1e-4)
+    assert scores.frame.dtype == scores.terms["patch"].dtype == np.float64
     assert np.isclose(scores.heatmap[2].max(), inner, rtol=1e-4)
 
 
@@ -116,6 +135,7 @@ def test_training_lowers_the_loss_from_the_seed_alone(method):
     assert np.array_equal(one.score(film).frame, two.score(film).frame)
     third = make(config=config, device="cpu")
     assert not np.allclose(one.score(film).frame, third.score(film).frame)
+    assert one.state()["config"] == asdict(config)  # of plain things, which a file can hold
     third.load_state(one.state())
     assert np.allclose(one.score(film).frame, third.score(film).frame)
     assert one.cost_inputs((24, 32))[0].shape == (1, max(1, past), 3, 24, 32)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vadlib.data import plaza
+from vadlib.data.base import Video
 from vadlib.errors import VadError
 from vadlib.lab.records import results_folder
 from vadlib.measure.frames import frame_auc
@@ -126,6 +127,60 @@ def test_steps_and_company_by_hand():
     apart = oracles.company(spots, role, most=1.0)
     assert apart[0, 0] == pytest.approx(0.1) and apart[3, 0] == pytest.approx(np.hypot(0.3, 0.1))
     assert apart[2, 2] == pytest.approx(0.1)  # from the case to its owner, who is at 0.2
+    near = oracles.company(spots, role)  # farther than about a body's height is alone
+    assert np.allclose(near, np.minimum(apart, 0.15)) and near[3, 0] == 0.15 == near[0, 2]
+    assert (oracles.company(spots, np.full(3, role[2]), most=0.7) == 0.7).all()  # cases only
+
+
+def test_as_many_things_as_neighbours_are_enough():
+    """The line of heights goes through them; with one fewer there is nothing to compare with."""
+    table = np.zeros((3, 9))
+    table[:, 1], table[:, 2] = [10, 20, 40], [21, 41, 81]  # lower edge y, height 2 y + 1
+    measured = oracles.Measured(neighbours=3)
+    measured.learn([things([0], [0], table=table[:1]), things([0, 1], [0, 0], table=table[1:])])
+    assert np.allclose(measured.line, [2, 1])
+    assert measured._near(table).n_neighbors == 3
+    with pytest.raises(VadError, match="sees 2 things in its training videos"):
+        measured.learn([things([0, 1], [0, 0], table=table[1:])])
+    with pytest.raises(VadError, match="has 2 things to compare with"):
+        measured._near(table[1:])
+
+
+def test_views_of_what_is_measured_by_hand():
+    """Lengths in heights of who stands at that row, here y / 2 + 2; one pixel at least."""
+    row = dict(x=9, y=20, high=24, wide=6, dx=-3, dy=7, rough_x=1.2, rough_y=2.4, full=0.8)
+    measured = oracles.Measured()
+    measured.line = np.array([0.5, 2.0])
+    table = np.array([[*row.values()], [*(row | {"y": -8}).values()]])
+    found = measured.views(things([0, 0], [0, 1], table=table))
+    for at, unit in ((0, 12), (1, 1)):
+        size = [np.log(24 / unit), np.log(6 / unit), 0.8]
+        assert np.allclose(found["size"][at], size)
+        assert np.allclose(found["flow"][at], [size[1], 15 / unit, 6 / unit, 12 / unit])
+        assert np.allclose(found["place"][at], [9, table[at, 1], -3])
+
+
+def test_found_counts_abnormal_things_whose_box_overlaps_enough():
+    boxes = np.full((3, 2, 4), np.nan, np.float32)  # x0, y0, x1, y1
+    boxes[0] = [[0, 0, 10, 4], [20, 20, 30, 30]]
+    boxes[1], boxes[2] = boxes[0], boxes[0]
+    abnormal = np.array([[True, True], [True, False], [False, True]])
+    video = Video("a", np.zeros((3, 40, 40, 1), np.uint8), truth={"boxes": boxes})
+    video.truth["abnormal"] = abnormal
+    flat = [[0, 0, 4, 10.0]]  # y0, x0, y1, x1: the first thing; turned it would overlap by 1/4
+    given = [np.array(b).reshape(-1, 4) for b in (flat, [], [[20, 20, 23, 30.0], [0, 0, 4, 10]])]
+    assert oracles.found(video, given).tolist() == [2, 4]  # 3/10 of the second is enough
+    assert oracles.found(video, given, least=0.31).tolist() == [1, 4]
+
+
+def test_steps_of_who_speeds_up_by_hand():
+    """At the ends of a film over the frames that it has; who is never seen takes none."""
+    x = np.array([1.0, 2.0, 4.0, 7.0, 11.0, 16.0])
+    spots = np.full((6, 2, 2), np.nan)
+    spots[:, 0] = np.stack([x, 3 * x], -1)
+    for reach, wanted in ((1, [1, 1.5, 2.5, 3.5, 4.5, 5]), (2, [1.5, 2.5, 2.5, 3.5, 3.5, 4.5])):
+        found = oracles.steps(spots, reach)
+        assert np.allclose(found[:, 0], np.outer(wanted, [1, 3])) and not found[:, 1].any()
 
 
 @pytest.mark.parametrize("cls", [oracles.TruthOracle, oracles.BoxOracle])

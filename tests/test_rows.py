@@ -1,6 +1,7 @@
 """What each row of a table changes of its method, written down a second time; and its record."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -65,6 +66,142 @@ def test_a_row_changes_what_its_name_says_and_nothing_else(name):
     assert row.method.name == name.split("-")[0] and row.seeds == (0, 1, 2)
     whole = row.method.config_of("standard", CHANGED[name])
     assert row.method.config_of("standard", row.config) == whole
+
+
+MIL = {"lambda_dr": 0.0, "lambda_da": 0.0}
+PLAIN = MIL | {"attention": False}
+LADDER = {
+    "la-net": {},
+    "la-net-kl": {"da": "kl"},
+    "la-net-mil": MIL,
+    "la-net-dr": {"lambda_da": 0.0},
+    "la-net-da": {"lambda_dr": 0.0},
+    "la-net-da-kl": {"lambda_dr": 0.0, "da": "kl"},
+    "la-net-noprior": MIL | {"prior": "none"},
+    "la-net-logit": MIL | {"prior": "logit"},
+    "la-net-renorm": MIL | {"prior": "renorm"},
+    "la-net-blur": MIL | {"prior": "only"},
+    "la-net-wide": {"sigma": 16.0, "causal_kernel": 10},
+    "mil": PLAIN,
+    "sultani": PLAIN | {"causal_kernel": 1, "mil": "ranking"},
+}
+SOME = ("la-net", "la-net-noprior", "mil", "sultani")
+LONG = {"train.epochs": 240}  # Ped2 has six pairs of bags, Plaza sixteen
+XD = {"width": 128, "sigma": 6.0, "causal_kernel": 5, "lambda_dr": 2.0}
+WEAK = {  # data set and profile -> rows, seeds, numbers a snippet, and what all rows change
+    "plaza-bags-smoke": (LADDER, 5, 144, {}),
+    "plaza-bags-standard": (LADDER, 5, 144, {}),
+    "plaza-bags-effnet-standard": (SOME, 5, 1424, {"features": 1424}),
+    "ped2-weak-flow-standard": (LADDER, 10, 144, LONG),
+    "ped2-weak-standard": (SOME, 10, 1424, LONG | {"features": 1424}),
+    "ped2-weak-brightness-standard": (["mil"], 10, 1, LONG | {"features": 1}),
+    "ucf-crime-full": (["la-net"], 3, 1024, {}),
+    "xd-violence-full": (["la-net"], 3, 1024, XD),
+}
+
+
+def changed(row):
+    """What a row's config says otherwise than its profile: by dotted names."""
+    whole = (row.method.config_of(row.profile, how) for how in ({}, row.config))
+    own, now = (json.loads(json.dumps(asdict(config))) for config in whole)
+    found = {}
+    for key in unlike(own, now):
+        value = now
+        for part in key.split("."):
+            value = value[part]
+        found[key] = value
+    return found
+
+
+def test_la_nets_rows_are_these_and_each_changes_what_its_name_says():
+    rows = {n: e for n, e in papers.experiments().items() if e.method.name == "la-net"}
+    wanted = {f"{row}-{place}" for place, (names, *_) in WEAK.items() for row in names}
+    assert rows.keys() == wanted
+    for place, (names, seeds, features, always) in WEAK.items():
+        for name in names:
+            row = rows[f"{name}-{place}"]
+            assert changed(row) == LADDER[name] | always, row.name
+            assert row.seeds == tuple(range(seeds)) and f"{row.data}-{row.profile}" == place
+            assert row.method.config_of(row.profile, row.config).features == features
+
+
+def test_full_la_net_learns_as_its_paper_says():
+    """Section 3.2: 50 passes over 128 bags a step, 64 pairs, at 5e-4."""
+    for name in ("la-net-ucf-crime-full", "la-net-xd-violence-full"):
+        train = papers.experiment(name).config_dict["train"]
+        assert (train["epochs"], train["batch_size"], train["lr"]) == (50, 64, 5e-4)
+        assert train["schedule"] == "cosine"
+
+
+PRINTED = {"smooth": 1, "predictor": "smm-paper", "residual": False, "error": "mse", "lag": 0}
+RUNGS = {
+    "": {},
+    "-branch1": {"features": "branch1"},
+    "-branch2": {"features": "branch2"},
+    "-still": {"lag": 0},
+    "-still-branch1": {"lag": 0, "features": "branch1"},
+    "-still-random": {"lag": 0, "features": "random"},
+    "-frame": {"smooth": 1},
+    "-mse": {"error": "mse"},
+    "-absolute": {"residual": False},
+    "-paper": PRINTED,
+    "-last": {"predictor": "last"},
+    "-linear": {"predictor": "linear"},
+    "-random": {"features": "random"},
+    "-effnet": {"features": "effnet"},
+    "-velocity": {"predictor": "velocity"},
+}
+FEATURES = {
+    "-space": {"score": "space"},
+    "-random-space": {"score": "space", "features": "random"},
+    "-random-wide-space": {"score": "space", "features": "random", "itam.queries": 16},
+    "-branch1-space": {"score": "space", "features": "branch1"},
+    "-branch2-space": {"score": "space", "features": "branch2"},
+    "-union": {"score": "union"},
+    "-gaussian": {"score": "space", "space": "gaussian"},
+    "-union-velocity": {"score": "union", "predictor": "velocity"},
+    "-shuffled-space": {"score": "space", "words": "shuffled"},
+    "-classes-space": {"score": "space", "itam.targets": "classes"},
+    "-effnet-space": {"score": "space", "features": "effnet", "itam.size": 96},
+    "-effnet224-space": {"score": "space", "features": "effnet", "itam.size": 224},
+    "-merge": {"features": "merge"},
+    "-merge-space": {"score": "space", "features": "merge"},
+}
+EVERYWHERE = [
+    "ped2-standard",
+    "ped2-full",
+    "plaza-smoke",
+    "plaza-standard",
+    "plaza-full",
+    "plaza-joint-standard",
+    "plaza-clear-smoke",
+    "plaza-clear-standard",
+]
+ON_KINDS = ["ped2-standard", "plaza-standard", "plaza-kinds-standard", "plaza-clear-standard"]
+PATTERNS = {f"{row}-{place}": how for row, how in RUNGS.items() for place in EVERYWHERE}
+PATTERNS |= {f"{row}-{place}": how for row, how in FEATURES.items() for place in ON_KINDS}
+PATTERNS |= {f"{row}-plaza-kinds-standard": RUNGS[row] for row in ("", *list(RUNGS)[1:3])}
+PATTERNS |= {"-random-plaza-kinds-standard": RUNGS["-random"]}
+
+
+def test_local_patterns_rows_are_these_and_each_changes_what_its_name_says():
+    rows = {n: e for n, e in papers.experiments().items() if e.method.name == "local-patterns"}
+    assert rows.keys() == {f"local-patterns{name}" for name in PATTERNS}
+    for name, how in PATTERNS.items():
+        row = rows[f"local-patterns{name}"]
+        if row.profile == "full":  # it is as printed already
+            how = {key: value for key, value in how.items() if PRINTED.get(key) != value}
+        assert changed(row) == how and name.endswith(f"-{row.data}-{row.profile}"), name
+        assert row.seeds == ((0,) if name.startswith("-velocity") else (0, 1, 2)), name
+
+
+def test_full_local_patterns_are_as_printed_and_learn_for_as_long():
+    """Section 4: 20 passes at a rate of 5e-5; the batch is not in the paper."""
+    config = papers.experiment("local-patterns-ped2-full").config_dict
+    assert {key: config[key] for key in PRINTED} == PRINTED and config["tubes"] == 20_000
+    train = config["train"]
+    assert (train["epochs"], train["batch_size"], train["lr"]) == (20, 64, 5e-5)
+    assert train["schedule"] == "constant" and config["itam"]["train"]["batch_size"] == 120
 
 
 def unlike(old, now):

@@ -54,6 +54,11 @@ def film(x): return x
 """,
     "lazy.py": "def slow(): return 1\ndef never(): return 2\n",
     "names.py": "PATCH, STEP = 5, 6\nWidth = int\nHEIGHT = 7\n",
+    "marked.py": (
+        "from toy.layers import mark as label\nfrom toy import names\n"
+        "@label\n@names.Width(2)\ndef run(): return 1\n"
+        "@label\nclass Run: pass\n"
+    ),
     "escape.py": "from toy import motion\ndef run(name): return getattr(motion, name)\n",
     "star.py": "from toy.motion import *\ndef run(): return flow(1)\n",
     "own.py": "def run(name): return globals()[name]()\ndef hidden(): return 1\n",
@@ -288,6 +293,40 @@ def test_a_whole_module_counts_with_all_that_it_defines(toy):
 )
 def test_dynamic_use_star_imports_scopes_and_names_passed_on_are_followed(toy, root, file, old):
     assert toy(root, file, old, old + " + 1") != toy(root)
+
+
+@pytest.mark.parametrize(
+    "root, file, old, new",
+    [
+        ("run", "marked.py", "Width(2)", "Width(3)"),
+        ("run", "marked.py", "@label\n@names.Width(2)", "@names.Width(2)\n@label"),
+        ("run", "marked.py", "@label\n@names", "@names"),
+        ("run", "layers.py", "return f", "return None"),
+        ("run", "names.py", "Width = int", "Width = float"),
+        ("Run", "marked.py", "@label\nclass", "class"),
+        ("Run", "layers.py", "return f", "return None"),
+    ],
+)
+def test_a_decorator_is_part_of_what_it_decorates(toy, root, file, old, new):
+    assert toy(f"toy.marked:{root}", file, old, new) != toy(f"toy.marked:{root}")
+
+
+BRANCHES = {
+    "try": "try:\n    {}\nexcept ImportError:\n    f = None\n",
+    "except": "try:\n    import cupy as f\nexcept ImportError:\n    {}\n",
+    "if": "if True:\n    {}\n",
+    "else": "if True:\n    f = None\nelse:\n    {}\n",
+    "with": "with open(0):\n    {}\n",
+}
+
+
+@pytest.mark.parametrize("text", BRANCHES.values(), ids=BRANCHES.keys())
+@pytest.mark.parametrize("how", ["from toy.lazy import slow as f", "import toy.lazy as f"])
+def test_an_import_in_a_branch_of_a_module_is_the_modules(toy, text, how):
+    use = "def run(): return f.slow()\n" if how.startswith("import") else "def run(): return f()\n"
+    there = files(branched=text.format(how) + use)
+    changed_too = there | {"lazy.py": changed(there["lazy.py"], "return 1", "return 3")}
+    assert toy("toy.branched:run", files=there) != toy("toy.branched:run", files=changed_too)
 
 
 def test_a_name_passed_on_by_a_package_pulls_no_other(toy):

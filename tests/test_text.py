@@ -106,6 +106,14 @@ def test_velocity_of_two_tracks_with_holes_by_hand():
     assert np.isnan(found[[1, 3]]).all()
 
 
+def test_two_boxes_have_a_velocity_and_one_has_none():
+    frame, middle = np.array([0, 1, 5, 9]), np.array([[0, 0], [1, 2], [7, 7], [15, 3.0]])
+    found = attributes.velocities(frame, middle, np.array([4, 4, 6, 8]))
+    assert found[:2].tolist() == [[1, 2], [1, 2]] and np.isnan(found[2:]).all()
+    apart = attributes.velocities(frame, middle, np.array([0, 1, 2, 2]))  # four frames apart
+    assert apart[2:].tolist() == [[2, -1], [2, -1]] and np.isnan(apart[:2]).all()
+
+
 def test_place_names_the_third_of_the_frame(scenes, measured, captioner):
     (left, right), (row,) = captioner.edges["column"], captioner.edges["row"]
     for video, found in zip(scenes, measured, strict=True):
@@ -131,6 +139,18 @@ def test_looks_of_drawn_things_by_hand():
     assert found.shape[0] < 0.5 and found.shape[1] > 2
     assert np.isnan(found.speed).all()
     assert np.allclose(found.place, [[22 / 64, 24 / 96], [44 / 64, 72 / 96]])
+
+
+def test_a_box_thinner_than_a_pixel_or_over_the_border_is_measured_inside_the_frame():
+    frames = np.full((9, 64, 96, 1), 100, np.uint8)
+    frames[:, 63], frames[:, :, 95] = 30, 220
+    boxes = [np.zeros((0, 4))] * 9
+    over = [[62.6, 10, 62.9, 20], [5, 94.7, 9, 95.1], [70, 40, 80, 44.0]]
+    boxes[4] = np.array([*over, [10.2, 30, 10.3, 40], [20, 50.1, 24, 50.4]])
+    found = attributes.attributes(Video("x", frames), boxes)
+    assert found.brightness.tolist() == [30, 220, 30, 100, 100]  # the last row, the last column
+    assert found.size.tolist() == [1, 4, 1, 1, 4]
+    assert found.shape.tolist() == [10, 1 / 4, 4, 10, 1 / 4]
 
 
 def test_neighbours_by_hand():

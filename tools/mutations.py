@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 TURNED = {
     ast.Lt: ast.GtE,
@@ -56,7 +57,7 @@ KEPT = words(
     "items keys values iter next print"
 )
 SHOWN = words("desc unit leave delay strict slots frozen")  # keywords that move no number
-EITHER_WAY = words("maximum minimum max min mse_loss l1_loss isinstance gcd allclose")
+EITHER_WAY = words("maximum minimum max min mse_loss l1_loss isinstance gcd allclose logaddexp")
 Holder = tuple[ast.AST, str, int | None]  # a node's parent, the parent's field, and place in it
 
 
@@ -68,13 +69,23 @@ class Fault:
     before: ast.AST
     after: ast.AST
     function: str  # dotted name of the function or class around it, "" for the module
-    lines: range  # of the statement that it changes
+    statement: ast.AST  # the innermost around it, or itself
     inside: bool  # in the body of a function: it runs when that is called, not at import
 
     @property
     def text(self) -> str:
         """The fault in words, without line numbers: the same after an edit elsewhere."""
-        return f"{self.function or '(module)'}: {said(self.before)} -> {said(self.after)}"
+        words = f"{self.function or '(module)'}: {said(self.before)} -> {said(self.after)}"
+        number = isinstance(self.before, ast.Constant | ast.UnaryOp)  # a function has many alike
+        return f"{words} in {_first(self.statement)}" if number else words
+
+    @property
+    def lines(self) -> range:
+        """The lines of its statement; of one with a body, those before the body."""
+        statement: Any = self.statement
+        body = getattr(statement, "body", None)
+        end = body[0].lineno - 1 if body else statement.end_lineno
+        return range(statement.lineno, max(end or 0, statement.lineno) + 1)
 
     def make(self) -> None:
         """Change the tree that this was found in."""
@@ -95,24 +106,24 @@ def said(node: ast.AST) -> str:
 
 def faults(tree: ast.Module) -> list[Fault]:
     """Every fault of a module, in the order of its lines."""
-    return list(_within(tree, "", range(0), False))
+    return list(_within(tree, "", tree, False))
 
 
-def _within(parent, function, lines, inside) -> Iterator[Fault]:
-    """The faults below a node."""
+def _within(parent, function, statement, inside) -> Iterator[Fault]:
+    """The faults below a node, which is (in) a statement."""
     for name, value in ast.iter_fields(parent):
         if _left_alone(parent, name):
             continue
         for place, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if not isinstance(node, ast.AST) or _is_text(node):
                 continue
-            here = _lines(node) if isinstance(node, ast.stmt) else lines
-            within = inside or (isinstance(parent, ast.FunctionDef | ast.Lambda) and name == "body")
+            here = node if isinstance(node, ast.stmt) else statement
+            runs = inside or (isinstance(parent, ast.FunctionDef | ast.Lambda) and name == "body")
             for after in changes(node):
-                yield Fault((parent, name, place), node, after, function, here, within)
+                yield Fault((parent, name, place), node, after, function, here, runs)
             named = isinstance(node, ast.FunctionDef | ast.ClassDef)
             below = f"{function}.{node.name}".lstrip(".") if named else function
-            yield from _within(node, below, here, within)
+            yield from _within(node, below, here, runs)
 
 
 def _left_alone(parent: ast.AST, name: str) -> bool:
@@ -133,11 +144,10 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(value, ast.Constant) and isinstance(value.value, str | bytes)
 
 
-def _lines(statement: ast.stmt) -> range:
-    """Its lines; of one with a body, those before the body."""
-    body = getattr(statement, "body", None)
-    end = body[0].lineno - 1 if body else statement.end_lineno
-    return range(statement.lineno, max(end or 0, statement.lineno) + 1)
+def _first(statement: ast.AST) -> str:
+    """A statement as one line; of one with a body, what stands before it."""
+    text = said(statement) if not hasattr(statement, "body") else ast.unparse(statement)
+    return next(line for line in text.splitlines() if line[:1] != "@")
 
 
 def changes(node: ast.AST) -> Iterator[ast.AST]:

@@ -34,7 +34,7 @@ def unlike(own: Any, given: Any, where: str = "state") -> Iterator[str]:
 
 
 def different(own: Any, given: Any, where: str = "state") -> Iterator[str]:
-    """What of a state a detector has not taken up, or holds otherwise; and what is NaN."""
+    """What of a state a detector has not taken up, or holds otherwise; and what is no number."""
     if isinstance(own, dict) and isinstance(given, dict):
         for key in own.keys() ^ given.keys():
             yield f"{where}.{key} is in one of the two alone"
@@ -46,8 +46,8 @@ def different(own: Any, given: Any, where: str = "state") -> Iterator[str]:
         for i, (a, b) in enumerate(zip(own, given, strict=False)):
             yield from different(a, b, f"{where}.{i}")
     elif isinstance(own, Tensor) and isinstance(given, Tensor):
-        if given.isnan().any():
-            yield f"{where} holds NaN"
+        if not given.isfinite().all():
+            yield f"{where} holds NaN or infinity"
         elif own.shape != given.shape or not own.cpu().to(given.dtype).equal(given):
             yield f"{where} differs"
     elif isinstance(own, Tensor) or isinstance(given, Tensor) or own != given:
