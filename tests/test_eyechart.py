@@ -136,6 +136,9 @@ def test_a_twin_leaves_nothing_but_the_anomaly_to_tell():
     )
     assert mixed.values[1] == pytest.approx((np.mean(told) + 7) / 8)
     assert mixed.auc[1].low < mixed.values[1] <= mixed.auc[1].high
+    unseen = [[*labels[:-1], np.zeros(8, int)], *[labels] * 3]  # one film in which nothing shows
+    fewer = measure.twin_curve("motion", at, rows, unseen, 50)
+    assert fewer.values[0] == 0.5 and fewer.values[1] == pytest.approx(mixed.values[1])
     rows[2][3] = rows[2][3][:7]
     with pytest.raises(VadError, match="differ in length"):
         measure.twin_curve("motion", at, rows, [labels] * 4, 50)

@@ -105,10 +105,14 @@ def twin_curve(
             "Film the same videos at each setting.",
         )
     aucs = [
-        [np.array([_told(s, twin, y)]) for s, twin, y in zip(row, twins, seen, strict=True)]
+        [
+            np.array([_told(s, twin, y)])
+            for s, twin, y in zip(row, twins, seen, strict=True)
+            if (y > 0).any()  # what is abnormal may have stayed out of view
+        ]
         for row, seen in zip(scores, labels, strict=True)
     ]
-    return _curve(dial, at, lambda told, _: float(np.mean(told)), aucs, labels, draws)
+    return _curve(dial, at, lambda told, _: float(np.mean(told)), aucs, aucs, draws)
 
 
 def _told(scores: np.ndarray, twin: np.ndarray, labels: np.ndarray) -> float:
