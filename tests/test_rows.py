@@ -7,6 +7,7 @@ import pytest
 
 from vadlib import papers
 from vadlib.lab import records
+from vadlib.papers.local_patterns import rows as local_patterns_rows
 
 FREE = {"lambda_m": 0.0}
 BARE = {"skip": False, "read": "replace"}
@@ -185,7 +186,7 @@ PATTERNS |= {"-random-plaza-kinds-standard": RUNGS["-random"]}
 
 
 def test_local_patterns_rows_are_these_and_each_changes_what_its_name_says():
-    rows = {n: e for n, e in papers.experiments().items() if e.method.name == "local-patterns"}
+    rows = {e.name: e for e in local_patterns_rows.ROWS if e.method.name == "local-patterns"}
     assert rows.keys() == {f"local-patterns{name}" for name in PATTERNS}
     for name, how in PATTERNS.items():
         row = rows[f"local-patterns{name}"]

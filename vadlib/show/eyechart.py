@@ -66,4 +66,4 @@ def _mark(ax: Axes, y: float, found: Threshold, largest: float, colour: str, fac
     """A threshold and its interval, cut where the dial ends."""
     low, high = np.clip([found.low, found.high], 0, largest)
     ax.plot([low, high], [y, y], color=colour, linewidth=2, linestyle="-")
-    ax.plot(found.at, y, "o", color=colour, markerfacecolor=face, markersize=5)
+    ax.plot(float(found.at or 0), y, "o", color=colour, markerfacecolor=face, markersize=5)
