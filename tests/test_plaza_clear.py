@@ -123,6 +123,7 @@ def test_steps_and_company_by_hand():
     spots[:, 1] = [0.0, 0.1]
     spots[1:3, 2] = [0.1, 0.0]  # a suitcase
     assert np.allclose(oracles.steps(spots)[:, 0], [[0.1, 0.0]] * 4)
+    assert np.allclose(oracles.steps(spots, 9), 0)  # seen at neither end
     role = np.array([0, 0, oracles.ROLES.index("case")])
     apart = oracles.company(spots, role, most=1.0)
     assert apart[0, 0] == pytest.approx(0.1) and apart[3, 0] == pytest.approx(np.hypot(0.3, 0.1))
@@ -130,6 +131,14 @@ def test_steps_and_company_by_hand():
     near = oracles.company(spots, role)  # farther than about a body's height is alone
     assert np.allclose(near, np.minimum(apart, 0.15)) and near[3, 0] == 0.15 == near[0, 2]
     assert (oracles.company(spots, np.full(3, role[2]), most=0.7) == 0.7).all()  # cases only
+
+
+def test_whoever_enters_or_leaves_is_as_fast_as_before():
+    """Seen in frames 1 to 4 at 1, 2, 4 and 7: by hand, and 3 in the last of them, not half of it."""
+    spots = np.full((6, 1, 2), np.nan)
+    spots[1:5, 0] = [[1, 0], [2, 0], [4, 0], [7, 0]]
+    assert oracles.steps(spots)[:, 0, 0].tolist() == [0, 1, 1.5, 2.5, 3, 0]
+    assert oracles.steps(spots, 2)[:, 0, 0].tolist() == [0, 1.5, 2.5, 1.5, 2.5, 0]
 
 
 def test_as_many_things_as_neighbours_are_enough():
