@@ -134,7 +134,7 @@ def test_steps_and_company_by_hand():
 
 
 def test_whoever_enters_or_leaves_is_as_fast_as_before():
-    """Seen in frames 1 to 4 at 1, 2, 4 and 7: by hand, and 3 in the last of them, not half of it."""
+    """Seen in frames 1 to 4 at 1, 2, 4 and 7: by hand, and 3 in the last, not half of it."""
     spots = np.full((6, 1, 2), np.nan)
     spots[1:5, 0] = [[1, 0], [2, 0], [4, 0], [7, 0]]
     assert oracles.steps(spots)[:, 0, 0].tolist() == [0, 1, 1.5, 2.5, 3, 0]
