@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, nullcontext
 from types import SimpleNamespace
 
 import av
@@ -268,6 +268,25 @@ def test_a_stream_that_breaks_off_is_taken_up_again(sent, patient, tmp_path):
     page = seen.report().html
     assert "What was lost" in page and "2 times something was lost" in page and "UTC" in page
     assert live.shown(address) == camera.address
+
+
+def test_a_camera_that_comes_back_amid_a_picture_was_lost_once(patient, monkeypatch):
+    """What cannot be decoded until its next whole picture belongs to the loss."""
+    pixels = np.zeros((*SIZE, 3), np.uint8)
+    turns = iter([[0.1, 0.2], [live.Gap(0.2, 7, "damaged pictures"), 7.2, 7.3]])
+
+    def decoded(container, clock, name):
+        clock.begun = True
+        for item in next(turns, []):
+            yield item if isinstance(item, live.Gap) else live.Frame(item, pixels)
+
+    monkeypatch.setattr(live, "_decoded", decoded)
+    monkeypatch.setattr(live, "_connected", lambda source: nullcontext())
+    monkeypatch.setattr(live, "_length", lambda container: None)
+    items = list(live.frames("rtsp://camera", lambda text: None, tries=1))
+    gaps = [item for item in items if isinstance(item, live.Gap)]
+    assert [item.time for item in items if isinstance(item, live.Frame)] == [0.1, 0.2, 7.2, 7.3]
+    assert gaps[0].why == "it ended" and len(gaps) == 2 and "did not come back" in gaps[1].why
 
 
 def test_a_recording_that_is_sent_as_a_stream_ends_where_no_try_is_asked_for(sent, patient):
