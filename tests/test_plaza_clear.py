@@ -169,6 +169,22 @@ def test_views_of_what_is_measured_by_hand():
         assert np.allclose(found["place"][at], [9, table[at, 1], -3])
 
 
+def test_what_is_measured_of_a_box_by_hand(monkeypatch):
+    """A box from (20, 10) to (44, 16), twice as large as where lengths are told: all halves."""
+    frames = np.zeros((2, 256, 64, 1), np.uint8)
+    flow = np.zeros((1, 256, 64, 2), np.float32)
+    flow[0, 20:44, 10:16] = 3, -4
+    frames[:, 20:44, 10:13] = 200  # its left half is filled
+    flow[0, 20:44, 10:13] = 6, -8
+    monkeypatch.setattr(oracles.motion, "flow", lambda video: flow)
+    monkeypatch.setattr(oracles.objects, "empty_scene", lambda video: None)
+    monkeypatch.setattr(oracles.objects, "foreground", lambda frame, *_: frame[..., 0] > 0)
+    box = np.array([[20.0, 10, 44, 16]])
+    found = oracles.look(Video("a", frames), [box, box[:0]], [np.array([7]), np.zeros(0, int)])
+    assert found.frame.tolist() == [0] and found.who.tolist() == [7]
+    assert np.allclose(found.known["table"], [[6.5, 22, 12, 3, 3, -4, 0, 0, 0.5]])
+
+
 def test_found_counts_abnormal_things_whose_box_overlaps_enough():
     boxes = np.full((3, 2, 4), np.nan, np.float32)  # x0, y0, x1, y1
     boxes[0] = [[0, 0, 10, 4], [20, 20, 30, 30]]
