@@ -27,7 +27,7 @@ from vadlib.detector import History
 from vadlib.errors import VadError
 from vadlib.lab import records as kept_records
 from vadlib.lab import run as lab
-from vadlib.lab.claims import WAITING, Difference, Value
+from vadlib.lab.claims import WAITING, Claim, Difference, Value
 from vadlib.lab.equations import line_of
 from vadlib.lab.schema import Chapter
 from vadlib.lab.sets import SIZES, load
@@ -45,6 +45,7 @@ __all__ = [
     "cost",
     "difference_text",
     "exercise",
+    "ledger",
     "longer",
     "md",
     "printed_table",
@@ -406,12 +407,31 @@ def claims_table(paper: str, only: Sequence[str] | None = None) -> None:
     rows, stale = [], _stale()
     for claim in papers.claims_of(paper):
         if only is None or claim.id in only:
-            verdict, found = claim.judged()
-            said = difference_text(found) if found else _evidence_text(claim.evidence, stale)
-            quoted = f"“{claim.sentence}” ({claim.place})"
-            rows.append((quoted, claim.ran, said, verdict, claim.since))
+            rows.append((*_judged(claim, stale), claim.since))
     head = ("the paper says", "what we ran", "evidence", "verdict", "since")
     _table(head, rows, "What the paper claims, and what became of it")
+
+
+def ledger(names: Mapping[str, str]) -> None:
+    """Show every claim of every paper in one table, in which a reader can search.
+
+    names  paper -> what the page calls it
+    """
+    rows, stale = [], _stale()
+    for paper, name in names.items():
+        for claim in papers.claims_of(paper):
+            *what, verdict = _judged(claim, stale)
+            seen = ", ".join(claim.records) or "–"
+            rows.append((name, verdict, *what, seen, f"{claim.id}, {claim.since}"))
+    head = ("paper", "verdict", "it says", "what we ran", "evidence", "records", "name, since")
+    _table(head, rows, "Every claim, and what became of it", find=("paper", "verdict"))
+
+
+def _judged(claim: Claim, stale: set[str]) -> tuple[str, str, str, str]:
+    """A claim as a table shows it: its sentence, what ran, the evidence, the verdict."""
+    verdict, found = claim.judged()
+    said = difference_text(found) if found else _evidence_text(claim.evidence, stale)
+    return f"“{claim.sentence}” ({claim.place})", claim.ran, said, verdict
 
 
 CLEAR = "plaza-clear-standard"  # what the records behind `sight` end in
@@ -509,8 +529,13 @@ def _evidence_text(what: Any, stale: set[str]) -> str:
     return what if isinstance(what, str) else "–"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
-    """A table that scrolls where it does not fit; all text is escaped, $formulas$ are set."""
+def _table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], title: str, find: Sequence[str] = ()
+) -> None:
+    """A table that scrolls where it does not fit; all text is escaped, $formulas$ are set.
+
+    find  columns by whose values a page lets readers choose rows, besides a search for words
+    """
     if not _in_notebook():
         print("\n".join([title, *(" | ".join(row) for row in [head, *rows])]))
         return
@@ -523,9 +548,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> No
     if any("†" in cell for row in rows for cell in row):
         title += " † made by older code."
     label = html.escape(title, quote=True)
+    places = f' data-find="{" ".join(str(head.index(c)) for c in find)}"' if find else ""
     display(
         HTML(
-            f'<div class="vad-scroll" tabindex="0" role="region" aria-label="{label}"><table>'
+            f'<div class="vad-scroll" tabindex="0" role="region" aria-label="{label}"{places}>'
+            "<table>"
             f"<caption>{_formulas(title)}</caption><thead>{line(head, 'th')}</thead>"
             f"<tbody>{body}</tbody></table></div>"
         )

@@ -42,6 +42,11 @@ class Late:
     data: str
     kind: str = ""
 
+    @property
+    def records(self) -> tuple[str, ...]:
+        """Both, or the one that stands against a number."""
+        return tuple(record(x, self.data) for x in (self.first, self.second) if isinstance(x, str))
+
     def interval(self) -> Interval | None:
         """First minus second, mean over common seeds; None without records."""
         other = record(self.second, self.data) if isinstance(self.second, str) else self.second
