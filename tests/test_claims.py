@@ -220,7 +220,9 @@ def test_the_ledger_has_every_line_with_its_records(capsys):
     for line, (paper, claim) in zip(lines, ALL, strict=True):
         name, verdict, _, ran, _, records, known = line.split(" | ")
         assert (name, known) == (paper.upper(), f"{claim.id}, {claim.since}")
-        assert (verdict, ran) == (claim.judged()[0], claim.ran) and records == (", ".join(claim.records) or "–")
+        assert (verdict, ran) == (claim.judged()[0], claim.ran) and records == (
+            ", ".join(claim.records) or "–"
+        )
 
 
 @pytest.fixture

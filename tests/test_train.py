@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -232,6 +233,22 @@ def test_unknown_and_missing_devices_are_refused():
     if not torch.cuda.is_available():
         with pytest.raises(VadError, match="no CUDA"):
             training.pick_device("cuda:0")
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_processes_share_a_batch_without_seeing_a_clip_twice(world):
+    """13 clips in batches of 4: the last is one clip, and nobody goes without."""
+    clips = Clips(videos())
+
+    def numbers(step, rank, world):
+        fabric = SimpleNamespace(world_size=world, global_rank=rank, device="cpu")
+        frames = training.fetch(clips, CONFIG, step, 4, fabric)["frames"]
+        return frames.double().flatten(1).sum(1).tolist()
+
+    for step in range(3):
+        seen = [number for rank in range(world) for number in numbers(step, rank, world)]
+        assert sorted(seen) == sorted(numbers(step, 0, 1)) and len(seen) == 4
+    assert [len(numbers(3, rank, world)) for rank in range(world)] == [1] * world
 
 
 def test_two_processes_train_and_end_with_equal_weights(tmp_path):
