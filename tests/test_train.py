@@ -13,9 +13,11 @@ import pytest
 import torch
 from torch import nn
 
+from vadlib.__main__ import main, parser, settled
 from vadlib.data.base import Video
 from vadlib.data.clips import Clips
 from vadlib.errors import VadError
+from vadlib.lab import gpu
 from vadlib.lab import train as training
 from vadlib.lab.experiment import TrainConfig
 from vadlib.lab.train import train
@@ -371,3 +373,21 @@ def test_auto_takes_what_is_faster_here(monkeypatch):
     assert training.pick_precision("auto", "cpu") == "float32"
     with pytest.raises(VadError, match="'auto'"):
         training.pick_precision("float16", "cpu")
+
+
+def test_the_second_gpu_is_the_only_one_from_then_on(monkeypatch):
+    """None is here; what counts is what PyTorch is told before it looks."""
+    monkeypatch.setenv(gpu.SEEN, "so that it is put back")
+    monkeypatch.delenv(gpu.SEEN)
+    assert [gpu.only(device) for device in ("cpu", "cuda", "auto")] == ["cpu", "cuda", "auto"]
+    assert gpu.SEEN not in os.environ
+    assert gpu.only("cuda:1") == "cuda" and os.environ[gpu.SEEN] == "1"
+    monkeypatch.setenv(gpu.SEEN, "4,6")
+    assert gpu.only("cuda:1") == "cuda" and os.environ[gpu.SEEN] == "6"
+    with pytest.raises(VadError, match="no cuda:1 among the GPUs that CUDA_VISIBLE_DEVICES=6"):
+        gpu.only("cuda:1")
+    assert main(["reproduce", "maam-ped2-standard", "--device", "cuda:2"]) == 2
+    monkeypatch.setenv(gpu.SEEN, "4,6")
+    options = parser().parse_args(["reproduce", "x", "--device", "cuda:0"])
+    settled(options)
+    assert options.device == "cuda" and os.environ[gpu.SEEN] == "4"

@@ -50,6 +50,10 @@ def settled(options: argparse.Namespace) -> None:
         from vadlib.lab.schema import Settings
 
         check(Settings, given, "the command line", "`vadlib COMMAND --help` says what it takes.")
+    if "device" in given:
+        from vadlib.lab import gpu
+
+        options.device = gpu.only(options.device)
     for name in ("out", "report", "overlay", "csv"):
         out = getattr(options, name, None)
         if out is None:

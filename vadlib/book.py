@@ -25,6 +25,7 @@ from vadlib.data.base import Video
 from vadlib.data.schema import check as check_parameters
 from vadlib.detector import History
 from vadlib.errors import VadError
+from vadlib.lab import gpu
 from vadlib.lab import records as kept_records
 from vadlib.lab import run as lab
 from vadlib.lab.claims import WAITING, Claim, Difference, Value
@@ -94,7 +95,7 @@ def start(chapter: str, PROFILE: str = "smoke", SEED: int = 0, DEVICE: str = "au
     """
     given = {"PROFILE": PROFILE, "SEED": SEED, "DEVICE": DEVICE}
     check_parameters(Chapter, given, f"the parameters of {chapter}", "Set it in the cell above.")
-    device = pick_device(DEVICE)
+    device = pick_device(gpu.only(DEVICE))
     real = PROFILE != "smoke" and datasets.available("ped2")
     random.seed(SEED)
     np.random.seed(SEED % 2**32)
