@@ -117,10 +117,7 @@ def write_pdf(html: Path, names: list[str], out: Path) -> Path:
 def bind(html: Path, names: list[str]) -> Any:
     """The articles of all pages in one, behind a title and contents whose numbers are empty."""
     first = read(html / f"{names[0]}.html")
-    bound = BeautifulSoup(
-        "<!doctype html><html lang='en' data-theme='light'><head></head><body></body></html>",
-        "html.parser",
-    )
+    bound = parse(EMPTY)
     for part in first.head.select("meta[charset], title, link[rel=stylesheet], script"):
         if part.name != "script" or "MathJax" in part.text or "tex-svg" in part.get("src", ""):
             bound.head.append(part)
