@@ -5,6 +5,7 @@ DEVICE  ?= auto
 PORT    ?= 8000
 PYTHON  ?= python3
 PY      := .venv/bin/python
+BUILT   := tests/test_browser.py tests/test_release.py tests/test_slides.py # what needs a built book
 
 known   := $(addsuffix =%,PROFILE SEED DEVICE PORT PYTHON ONLY FRESH NAME CONFIRM RECORD_TIMES \
              STRICT_RECORDS N AGAIN)
@@ -17,7 +18,7 @@ endif
 given = $(if $(filter command environment,$(origin $1)),$2 $($1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test look lint mutants reproduce student grader crate release data serve clean
+.PHONY: help setup book test look lint mutants reproduce student grader slides crate release data serve clean
 
 help:
 	@echo "make book       execute the chapters and build the pages in _build/html"
@@ -30,6 +31,7 @@ help:
 	@echo "make reproduce  run an experiment: NAME=maam-ped2-standard (PROFILE= SEED= CONFIRM=1)"
 	@echo "make student    the chapters without solutions, in _build/student"
 	@echo "make grader     their checks as zips for Otter-Grader, in _build/grader"
+	@echo "make slides     a deck a chapter from its marked cells, in _build/slides"
 	@echo "make crate      records and ledger as an RO-Crate, in _build/crate"
 	@echo "make release    offline book (zip and PDF), crate, data sets as Croissant, sums, in _build/release"
 	@echo "make data       download the data sets"
@@ -55,10 +57,10 @@ book: setup
 	  $(if $(RECORD_TIMES),--record-times) $(if $(STRICT_RECORDS),--strict-records)
 
 test: setup
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --ignore=tests/test_browser.py
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 $(addprefix --ignore=,$(BUILT))
 
 look: setup
-	@$(PY) -m pytest -n 2 tests/test_browser.py
+	@$(PY) -m pytest -n 2 $(BUILT)
 
 lint: setup
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m pyright vadlib
@@ -78,6 +80,9 @@ reproduce: setup
 
 student grader: setup
 	@$(PY) -m vadlib.press.exercises $@
+
+slides: book
+	@$(PY) -m vadlib.press.slides
 
 crate: setup
 	@$(PY) -m vadlib.press.crate
