@@ -22,7 +22,7 @@ HTML = ROOT / "_build" / "html"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A release of a small book: the built pages, of which three are printed."""
-    for needed in ("playwright", "pypdf", "rocrate", "mlcroissant"):
+    for needed in ("playwright", "pypdf", "rocrate", "mlcroissant", "sphinx_revealjs"):
         pytest.importorskip(needed)
     if not HTML.exists():
         pytest.skip("no book yet: make book")
@@ -31,6 +31,7 @@ def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("release")
     (root / "_build").mkdir()
     shutil.copytree(HTML, root / "_build" / "html")
+    (root / "_build" / "stage").symlink_to(ROOT / "_build" / "stage")
     (root / "book").symlink_to(ROOT / "book")
     toc = "format: jb-book\nroot: index\nchapters:\n- file: 02_data\n- file: changelog\n"
     (root / "_toc.yml").write_text(toc)
@@ -46,7 +47,10 @@ def test_every_file_has_its_sum(made):
     out, _ = made
     lines = dict(line.split("  ")[::-1] for line in (out / "SHA256SUMS").read_text().splitlines())
     files = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()} - {"SHA256SUMS"}
-    assert lines.keys() == files and {"book.zip", "book.pdf", "records.crate.zip"} < files
+    assert (
+        lines.keys() == files
+        and {"book.zip", "book.pdf", "slides.zip", "records.crate.zip"} < files
+    )
     for name, digest in lines.items():
         assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
 

@@ -1,4 +1,4 @@
-"""A release: the book to read offline and as one PDF, records and data sets for machines, sums.
+"""A release: the book offline, as one PDF and as slides; records and data sets for machines; sums.
 
 `make release` writes it into `_build/release`, from the book as it was last built.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vadlib.data.fetch import manifest
 from vadlib.errors import VadError
-from vadlib.press import crate, pages
+from vadlib.press import crate, pages, slides
 from vadlib.press.pdf import write_pdf
 
 FOLDER = "video-anomaly-detection-reproduced"
@@ -35,9 +35,11 @@ def write(root: Path, out: Path) -> list[Path]:
     (out / "croissant").mkdir(parents=True)
     zipped(html, out / "book.zip", FOLDER)
     write_pdf(html, list(pages.read_toc(root)), out / "book.pdf")
+    slides.write(root, out / "slides")
     crate.write(out / "crate")
-    zipped(out / "crate", out / "records.crate.zip")
-    shutil.rmtree(out / "crate")
+    for name, path in {"slides": "slides.zip", "crate": "records.crate.zip"}.items():
+        zipped(out / name, out / path)
+        shutil.rmtree(out / name)
     for name, text in croissants().items():
         (out / "croissant" / f"{name}.json").write_text(text, encoding="utf-8")
     return [*sums(out), out / SUMS]
