@@ -41,6 +41,7 @@ def test_every_number_is_there_with_what_made_it(few, tmp_path):
     assert [d["name"] for d in acts[FEW[1]]["object"]] == [crate.PLAZA]
     cited = [work.id for work in read.root_dataset["citation"]]
     assert "https://doi.org/10.1016/j.patcog.2023.109335" in cited and read.license
+    assert "https://arxiv.org/abs/2306.10239" in cited and len(cited) == 5, "all five papers"
 
 
 def test_the_ledger_tells_each_claim_its_verdict_and_its_test(few, tmp_path):

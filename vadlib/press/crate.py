@@ -89,9 +89,9 @@ def write(out: Path) -> Path:
     def about(work: dict[str, Any]) -> Any:
         names = [f"{a['given-names']} {a['family-names']}" for a in work["authors"]]
         facts = {"name": work["title"], "datePublished": str(work["year"]), "author": names}
-        return entity(f"https://doi.org/{work['doi']}", "ScholarlyArticle", **facts)
+        return entity(address(work), "ScholarlyArticle", **facts)
 
-    crate.root_dataset["citation"] = [about(w) for w in cited["references"] if "doi" in w]
+    crate.root_dataset["citation"] = [about(work) for work in cited["references"]]
     crate.root_dataset["version"] = cited["version"]
     crate.root_dataset["mentions"] = [_add(crate, entity, record) for record in known]
     path = out / "ledger.json"
@@ -101,6 +101,15 @@ def write(out: Path) -> Path:
     crate.add_file(path, "ledger.json", properties=facts)
     crate.write(out)
     return out / "ro-crate-metadata.json"
+
+
+def address(work: dict[str, Any]) -> str:
+    """Where a work of CITATION.cff can be read; a mark within the crate where it says nowhere."""
+    if "doi" in work:
+        return f"https://doi.org/{work['doi']}"
+    known = [i["value"] for i in work.get("identifiers", []) if i["value"].startswith("arXiv:")]
+    number = known[0].removeprefix("arXiv:") if known else ""
+    return f"https://arxiv.org/abs/{number}" if known else f"#{work['title'].replace(' ', '-')}"
 
 
 def _add(crate: Any, entity: Any, record: dict[str, Any]) -> Any:
