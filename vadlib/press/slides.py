@@ -24,7 +24,7 @@ GOAL = re.compile(r"^- .+$", re.MULTILINE)
 NUMBER = re.compile(r"\\tag\{([\d.]+)\}")  # Sphinx puts lines into `split`, which has no tags
 V4 = nbformat.v4
 CSS = """
-.reveal { font-size: 25px; }
+.reveal { font-size: 28px; }
 .reveal .slides { text-align: left; }
 .reveal h1 { font-size: 2.1em; text-transform: none; }
 .reveal h2 { font-size: 1.4em; text-transform: none; margin-bottom: 0.6em; }
@@ -34,10 +34,9 @@ CSS = """
 .reveal pre { width: 100%; box-shadow: none; font-size: 0.68em; line-height: 1.3; }
 .reveal pre code { max-height: none; padding: 0; }
 .reveal .output pre { color: #444; }
-.reveal img, .reveal video { max-height: 500px; max-width: 100%; width: auto !important;
-  margin: 0 auto; display: block; }
+.reveal img, .reveal video { height: 430px; max-width: 100%; width: auto !important;
+  object-fit: contain; margin: 0 auto; display: block; }
 .reveal table { font-size: 0.7em; }
-.reveal em { font-size: 0.95em; }
 .reveal blockquote { width: auto; margin: 0.5em 0; box-shadow: none;
   border-left: 4px solid #0072b2; }
 """
