@@ -89,10 +89,11 @@ def write(root: Path, out: Path) -> list[Path]:
     Reads what the book was staged from, with its outputs. Raises VadError where it has not been
     staged, where sphinx-revealjs is missing, and where a deck cannot be built.
     """
-    stage, source = root / "_build" / "stage", root / "_build" / "slides-stage"
+    stage, work = root / "_build" / "stage", root / "_build" / "slides-work"
     if not stage.exists():
         raise VadError("the book has not been built", "Build it first: make book.")
-    shutil.rmtree(source, ignore_errors=True)
+    shutil.rmtree(work, ignore_errors=True)
+    source = work / "source"
     (source / "_static").mkdir(parents=True)
     shutil.copy(pages.mathjax(), source / "_static")
     (source / "_static" / "slides.css").write_text(CSS, encoding="utf-8")
@@ -108,8 +109,10 @@ def write(root: Path, out: Path) -> list[Path]:
     tree = ["", "```{toctree}", ":hidden:", *names, "```", ""]
     text = "\n".join(["# Slides", "", *listed, *tree])
     (source / "index.md").write_text(text, encoding="utf-8")
+    build(source, work / "html")
     shutil.rmtree(out, ignore_errors=True)
-    build(source, out)
+    shutil.move(work / "html", out)
+    shutil.rmtree(work)  # MyST-NB leaves pictures beside what it builds
     return [out / f"{name}.html" for name in names]
 
 
