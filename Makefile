@@ -18,7 +18,7 @@ endif
 given = $(if $(filter command environment,$(origin $1)),$2 $($1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test look lint mutants reproduce student grader slides crate release data serve clean
+.PHONY: help setup book test look lint mutants reproduce student grader slides crate release oldest newest data serve clean
 
 help:
 	@echo "make book       execute the chapters and build the pages in _build/html"
@@ -34,6 +34,7 @@ help:
 	@echo "make slides     a deck a chapter from its marked cells, in _build/slides"
 	@echo "make crate      records and ledger as an RO-Crate, in _build/crate"
 	@echo "make release    offline book (zip and PDF), crate, data sets as Croissant, sums, in _build/release"
+	@echo "make oldest     two chapters with the oldest versions that are allowed (6 GB); make newest: the newest"
 	@echo "make data       download the data sets"
 	@echo "make serve      show the built book at http://localhost:8000 (PORT=)"
 	@echo "make clean      remove everything that was built (keeps .venv and data)"
@@ -89,6 +90,9 @@ crate: setup
 
 release: book
 	@$(PY) -m vadlib.press.release
+
+oldest newest: setup
+	@$(PY) tools/environments.py $@
 
 data: setup
 	@$(PY) -m vadlib data

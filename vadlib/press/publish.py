@@ -119,7 +119,8 @@ def execute_all(
     values = ", ".join(f"{k}={v}" for k, v in parameters.items())
     print(f"Executing {len(chapters)} notebooks ({values})", flush=True)
     around, failed = runner.surroundings(root), []
-    book = digest(around, pages.chapters(root), read_json(root / "data/results/chapters.json"))
+    told = [read_json(root / p) for p in ("data/results/chapters.json", "book/environments.json")]
+    book = digest(around, pages.chapters(root), *told)
     expected = last_seconds(root, folder, parameters["PROFILE"])
     for number, (name, path) in enumerate(chapters.items(), 1):
         head = f"[{number}/{len(chapters)}] {name:<14}"
