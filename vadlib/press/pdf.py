@@ -35,7 +35,8 @@ img, svg, video { max-width: 100%; height: auto; }
 summary { display: none; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 8.5pt; }
 div.cell_output, .vad-scroll, .text_html { overflow: visible !important; }
-table { font-size: 8.5pt; overflow-wrap: anywhere; }
+table { font-size: 8.5pt; }
+td { overflow-wrap: anywhere; }
 td, th { white-space: normal !important; }
 .contents p { display: flex; gap: 1ex; margin: 0.15em 0; break-inside: avoid; }
 .contents p::before { content: ""; flex: 1; order: 1; border-bottom: 1px dotted #888; }
