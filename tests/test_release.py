@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from test_browser import MATH_IS_SET
 
 from vadlib import papers
 from vadlib.data.fetch import manifest
 from vadlib.errors import VadError
 from vadlib.lab.records import records
-from vadlib.press import crate, pdf, release
+from vadlib.press import crate, pages, pdf, release
 
 ROOT = Path(__file__).parent.parent
 HTML = ROOT / "_build" / "html"
@@ -93,6 +94,33 @@ def test_the_contents_of_the_pdf_name_the_right_pages(made):
     for number, text in enumerate(texts, 1):
         assert text.endswith(f" {number}"), f"page {number} does not bear its number"
     assert len(reader.outline) > 2, "bookmarks"
+
+
+# What is wider than the paper, or taller than its own box, so that it lies over what follows.
+CUT = """() => [...document.querySelectorAll("table, img, pre, mjx-container, .vad-scroll")]
+  .filter(e => e.getBoundingClientRect().right > innerWidth + 2
+    || e.matches("pre, .vad-scroll") && e.scrollHeight > e.clientHeight + 2)
+  .map(e => `${e.closest("article").id} ${e.outerHTML.slice(0, 90)}`)"""
+
+
+def test_on_paper_nothing_is_cut_and_nothing_overlaps(chromium):
+    if not HTML.exists():
+        pytest.skip("no book yet: make book")
+    names = [name for name in pages.read_toc(ROOT) if (HTML / f"{name}.html").exists()]
+    sheet = HTML / "paper.html"
+    page = chromium.new_page(viewport={"width": 665, "height": 980})  # A4 without its margins
+    page.set_default_timeout(240_000)
+    page.emulate_media(media="print")
+    try:
+        sheet.write_text(str(pdf.bind(HTML, names)), encoding="utf-8")
+        page.goto(sheet.as_uri())
+        page.wait_for_function(MATH_IS_SET)
+        cut, formulas = page.evaluate(CUT), page.locator("mjx-container").count()
+    finally:
+        page.close()
+        sheet.unlink(missing_ok=True)
+    assert not cut, "\n".join(cut)
+    assert formulas > 100
 
 
 def test_the_crate_in_the_release_lists_every_record(made, tmp_path):

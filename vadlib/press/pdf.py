@@ -34,9 +34,11 @@ figure, img, svg, .vad-box, div.math { break-inside: avoid; }
 img, svg, video { max-width: 100%; height: auto; }
 summary { display: none; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 8.5pt; }
-div.cell_output, .vad-scroll, .text_html { overflow: visible !important; }
+div.cell_output, .vad-scroll, .text_html { overflow: visible !important;
+  max-height: none !important; }
 table { font-size: 8.5pt; }
 td { overflow-wrap: anywhere; }
+th { overflow-wrap: normal; }
 td, th { white-space: normal !important; }
 .contents p { display: flex; gap: 1ex; margin: 0.15em 0; break-inside: avoid; }
 .contents p::before { content: ""; flex: 1; order: 1; border-bottom: 1px dotted #888; }
@@ -70,6 +72,14 @@ FOOT = (
     '<div style="width: 100%; font: 8px sans-serif; text-align: center; color: #555">'
     '<span class="pageNumber"></span></div>'
 )
+PAPER = {
+    "display_header_footer": True,
+    "header_template": "<span></span>",
+    "footer_template": FOOT,
+    "prefer_css_page_size": True,
+    "tagged": True,  # for those who have it read to them
+    "outline": True,
+}
 
 
 def write_pdf(html: Path, names: list[str], out: Path) -> Path:
@@ -95,23 +105,17 @@ def write_pdf(html: Path, names: list[str], out: Path) -> Path:
         browser = driver.chromium.launch(executable_path=path)
         page = browser.new_page(offline=True)
         page.set_default_timeout(600_000)
-        for _ in range(2):
-            sheet.write_text(str(bound), encoding="utf-8")
-            page.goto(sheet.as_uri())
-            page.wait_for_function("MathJax.startup.promise.then(() => true)")
-            page.evaluate(STILLS)
-            page.pdf(
-                path=str(out),
-                display_header_footer=True,
-                header_template="<span></span>",
-                footer_template=FOOT,
-                prefer_css_page_size=True,
-                tagged=True,
-                outline=True,
-            )
-            fill_in(bound, page_numbers(PdfReader(out)))
-        browser.close()
-    sheet.unlink()
+        try:
+            for _ in range(2):
+                sheet.write_text(str(bound), encoding="utf-8")
+                page.goto(sheet.as_uri())
+                page.wait_for_function("window.MathJax?.startup.promise.then(() => true) ?? true")
+                page.evaluate(STILLS)
+                page.pdf(path=str(out), **PAPER)
+                fill_in(bound, page_numbers(PdfReader(out)))
+        finally:
+            browser.close()
+            sheet.unlink(missing_ok=True)
     return out
 
 
