@@ -43,10 +43,21 @@ def install(python: Path, which: str) -> dict[str, str]:
     """The library and what it stands on. Returns the versions by name."""
     pip = [python, "-m", "pip", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "--quiet", *wanted(which), *RUNNER], check=True)
-    subprocess.run([*pip, "install", "--quiet", "--no-deps", ROOT], check=True)
+    with tempfile.TemporaryDirectory() as folder:  # setuptools builds where it stands
+        subprocess.run([*pip, "install", "--quiet", "--no-deps", copied(Path(folder))], check=True)
     said = subprocess.run([*pip, "list", "--format=json"], capture_output=True, check=True).stdout
     found = {one["name"].lower(): one["version"] for one in json.loads(said)}
     return found | {"python": platform.python_version()}
+
+
+def copied(folder: Path) -> Path:
+    """What the library is made of, in a folder of its own."""
+    for part in ("pyproject.toml", "README.md", "data/manifest.json"):
+        (folder / part).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / part, folder / part)
+    for part in ("vadlib", "data/results", "data/checkpoints", "data/scores"):
+        shutil.copytree(ROOT / part, folder / part)
+    return folder
 
 
 def run(python: Path, folder: Path) -> None:
