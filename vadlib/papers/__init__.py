@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -17,6 +16,7 @@ from vadlib.lab import eyechart
 from vadlib.lab.experiment import Experiment, Method
 from vadlib.lab.eyechart import Chart
 from vadlib.lab.sets import PROFILES
+from vadlib.papers import together
 
 PAPERS = (
     "baselines",
@@ -27,26 +27,6 @@ PAPERS = (
     "la_net",
     "attributes",
 )
-# rows of Ped2 that are asked what is left of them before another camera, and the cameras (chapter
-# 13): one seed of what is drawn
-CROSSED = (
-    "copy-last",
-    "flow-magnitude",
-    "zero-flow",
-    "motion-gradient",
-    "mean-image",
-    "median-z",
-    "measured",
-    "maam",
-    "msti",
-    "mdsf",
-    "local-patterns",
-    "local-patterns-space",
-    "local-patterns-velocity",
-    "attributes",
-    "attributes-paper-raw",
-)
-CAMERAS = ("plaza-to-ped2", "ped2-to-plaza", "plaza-grey")
 
 
 @cache
@@ -57,21 +37,11 @@ def methods() -> dict[str, Method]:
 
 @cache
 def experiments() -> dict[str, Experiment]:
-    """Every experiment by its name, paper by paper; then across cameras; then the eye charts."""
+    """Every experiment by its name: paper by paper, made of others' rows, and the eye charts."""
     own = {e.name: e for rows in _rows() for e in rows.ROWS}
-    crossed = [
-        replace(
-            own[f"{row}-ped2-standard"],
-            name=f"{row}-{c}-standard",
-            data=c,
-            seeds=(0,),
-            committed=(),
-        )
-        for row in CROSSED
-        for c in CAMERAS
-    ]
     charts = [chart(name, sweep=sweep) for name in _able() for sweep in eyechart.SWEEPS]
-    return own | {e.name: e for e in (*crossed, *charts)}
+    made = (*together.crossed(own), *together.unions(own), *charts)
+    return own | {e.name: e for e in made}
 
 
 def _able() -> list[str]:
