@@ -154,6 +154,10 @@ SETS = {
     "plaza-grey": _cameras(train=_grey_plaza, test=_grey_plaza),
     "plaza-to-ped2": _cameras(train=_grey_plaza, test=_grey_ped2),
     "ped2-to-plaza": _cameras(train=_grey_ped2, test=_grey_plaza),
+    "plaza-vigil": DataSet(
+        "vadlib.data.vigil:videos",
+        lambda profile, split: _plaza_clear(profile, split) | {"quiet": 10},
+    ),
     "plaza-bags": _plaza_bags("flow"),
     "plaza-bags-effnet": _plaza_bags("effnet"),
     "ped2-weak": _ped2_bags("effnet"),

@@ -40,7 +40,7 @@ def experiments() -> dict[str, Experiment]:
     """Every experiment by its name: paper by paper, made of others' rows, and the eye charts."""
     own = {e.name: e for rows in _rows() for e in rows.ROWS}
     charts = [chart(name, sweep=sweep) for name in _able() for sweep in eyechart.SWEEPS]
-    made = (*together.crossed(own), *together.unions(own), *charts)
+    made = (*together.made_of(own), *charts)
     return own | {e.name: e for e in made}
 
 

@@ -1,4 +1,5 @@
-"""Rows that are made of other papers' rows: before another camera, and in a union (chapter 13)."""
+"""Rows that are made of other papers' rows: before another camera, among ten quiet minutes, and in
+a union (chapter 13)."""
 
 from __future__ import annotations
 
@@ -27,6 +28,22 @@ CROSSED = (
     "attributes-paper-raw",
 )
 CAMERAS = ("plaza-to-ped2", "ped2-to-plaza", "plaza-grey")
+# Rows of Plaza at its level `clear` that keep watch while nothing happens.
+WATCHING = (
+    "random",
+    "copy-last",
+    "flow-magnitude",
+    "zero-flow",
+    "mean-image",
+    "median-z",
+    "measured",
+    "mdsf",
+    "maam",
+    "msti",
+    "attributes",
+    "local-patterns",
+    "local-patterns-space",
+)
 
 # Whom a union joins was written down before any union was scored: one rule of each family (what
 # moves, what looks unlike this place, things with names), and all methods of the book at once.
@@ -47,19 +64,25 @@ SEEN = (
 JOINED = Method("union", "vadlib.lab.union:Union")
 
 
+def made_of(own: Mapping[str, Experiment]) -> list[Experiment]:
+    """All of them, by the names of all papers' rows."""
+    return [*crossed(own), *watching(own), *unions(own)]
+
+
 def crossed(own: Mapping[str, Experiment]) -> list[Experiment]:
-    """A row of Ped2 as it is, but for the cameras: by the names of all papers' rows."""
-    return [
-        replace(
-            own[f"{row}-ped2-standard"],
-            name=f"{row}-{cameras}-standard",
-            data=cameras,
-            seeds=(0,),
-            committed=(),
-        )
-        for row in CROSSED
-        for cameras in CAMERAS
-    ]
+    """Rows of Ped2 before other cameras."""
+    return [_moved(own, row, "ped2", cameras) for row in CROSSED for cameras in CAMERAS]
+
+
+def watching(own: Mapping[str, Experiment]) -> list[Experiment]:
+    """Rows of Plaza among everyday life."""
+    return [_moved(own, row, "plaza-clear", "plaza-vigil") for row in WATCHING]
+
+
+def _moved(own: Mapping[str, Experiment], row: str, home: str, data: str) -> Experiment:
+    """A row as it is at home, on other data; one seed."""
+    name = f"{row}-{data}-standard"
+    return replace(own[f"{row}-{home}-standard"], name=name, data=data, seeds=(0,), committed=())
 
 
 def unions(own: Mapping[str, Experiment]) -> list[Experiment]:
