@@ -21,6 +21,6 @@ def videos(split: str, quiet: int, minute: int = 600, **asked: Any) -> list[Vide
     films = plaza.videos(split, **asked)
     if split == "test":
         calm = asked | {"count": quiet, "length": minute, "seed": SEED}
-        everyday = plaza.videos("train", **calm)
+        everyday = plaza.videos("train", **calm)  # pyright: ignore
         films += [replace(v, name=f"everyday-{i:02d}") for i, v in enumerate(everyday)]
     return films
