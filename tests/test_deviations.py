@@ -1,82 +1,78 @@
-"""Deviations from the papers: listed by every chapter on a method, and true of the code."""
+"""Deviations: quoted to the letter, with configs and records that say what the table says."""
 
-import json
 import re
-from dataclasses import asdict
-from pathlib import Path
 
 import pytest
+from test_claims import FILES, TEXTS, letters
 
-from vadlib import papers
-from vadlib.errors import VadError
-from vadlib.press import pages
+from vadlib import book, papers
+from vadlib.lab.claims import Difference
+from vadlib.lab.deviations import SILENT, Deviation, value_of
+from vadlib.lab.records import kept
 
-ROOT = Path(__file__).resolve().parents[1]
-TEXTS = ROOT.parent / "shared" / "papers"
-LISTED = pages.deviations(ROOT)
-METHODS = {
-    "07_maam_net": "maam",
-    "08_msti_net": "msti",
-    "09_mdsf": "mdsf",
-    "10_local_patterns_words": "local-patterns",
-    "11_local_patterns_dynamics": "local-patterns",
-    "12_weak_labels": "la-net",
-}
-SWITCH = re.compile(r"`[^`]*`")
-FIELD = re.compile(r"\b([a-z_]+)=(\"[\w-]+\"|True|False)")
+PAPERS = [paper for paper in papers.PAPERS if papers.deviations_of(paper)]
+EVERY = [(paper, d) for paper in PAPERS for d in papers.deviations_of(paper)]
+each = pytest.mark.parametrize("paper, deviation", EVERY, ids=[f"{p}-{d.place}" for p, d in EVERY])
 
 
-def fields(config):
-    """Names and values of a config's fields, and of its parts'."""
-    for name, value in config.items():
-        yield name, value
-        if isinstance(value, dict):
-            yield from fields(value)
+def test_every_paper_has_its_own():
+    assert set(PAPERS) == {"maam", "msti", "mdsf", "local_patterns", "la_net"}
 
 
-def test_every_chapter_on_a_method_lists_its_own():
-    assert list(LISTED) == list(METHODS)
-    for chapter, text in LISTED.items():
-        numbers = re.findall(r"^(\d+)\. ", text, re.MULTILINE)
-        assert numbers == [str(n) for n in range(1, len(numbers) + 1)] and len(numbers) > 5, chapter
+@each
+def test_it_is_whole_and_quotes_its_paper(paper, deviation):
+    parts = (deviation.place, deviation.does, deviation.why, deviation.changes)
+    assert all(parts) and all(part == part.strip() for part in parts)
+    if deviation.says == SILENT:
+        return
+    text = TEXTS / f"{FILES[paper]}.txt"
+    if not text.exists():
+        pytest.skip("the papers' texts are not part of the repository")
+    assert letters(deviation.says) in letters(text.read_text()), deviation.says
 
 
-@pytest.mark.parametrize("chapter", METHODS)
-def test_a_switch_that_is_named_is_one_of_the_config(chapter):
-    """A field of that name and type, at another value than the default: else it is no switch."""
-    config = dict(fields(asdict(papers.method(METHODS[chapter]).config_of("standard"))))
-    for code in SWITCH.findall(LISTED[chapter]):
-        for name, value in FIELD.findall(code):
-            said = json.loads(value.lower() if value[0] != '"' else value)
-            assert name in config and type(config[name]) is type(said), f"{name}={value}"
-            assert config[name] != said, f"{name}={value} is what `standard` does"
+@each
+def test_its_config_has_these_fields_and_not_the_papers_values(paper, deviation):
+    config = papers.method(paper.replace("_", "-")).config_of("standard")
+    for path, theirs in deviation.fields.items():
+        ours = value_of(config, path)
+        assert type(ours) is type(theirs), f"{path}: {ours!r} beside {theirs!r}"
+        assert ours != theirs, f"{path} is the paper's {theirs!r}: no deviation"
 
 
-def test_what_comes_after_the_list_is_left_out(tmp_path):
-    cells = [
-        ("markdown", "# A\n\n## Deviations from the paper\n\n1. One."),
-        ("code", "x = 1"),
-        ("markdown", "2. Two.\n\n## Next\n\n3. Not."),
-    ]
-    book = {
-        "cells": [
-            {"cell_type": kind, "id": f"c{i}", "metadata": {}, "source": text}
-            | ({"outputs": [], "execution_count": None} if kind == "code" else {})
-            for i, (kind, text) in enumerate(cells)
-        ],
-        "metadata": {},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    (tmp_path / "book").mkdir()
-    (tmp_path / "book" / "a.ipynb").write_text(json.dumps(book))
-    with pytest.raises(VadError, match=r"_toc.yml does not exist"):
-        pages.deviations(tmp_path)
-    (tmp_path / "_toc.yml").write_text("root: a\n")
-    assert pages.deviations(tmp_path) == {"a": "1. One.\n\n2. Two."}
+@each
+def test_what_it_measures_has_records_with_scores(paper, deviation):
+    for difference in deviation.measured:
+        for name in (difference.first, difference.second):
+            assert (kept("results") / f"{name}.json").exists(), f"there is no record {name}"
+        assert difference.interval(), f"{difference}: no scores were kept"
 
 
-@pytest.mark.skipif(not TEXTS.exists(), reason="the papers' texts are not ours to commit")
-def test_no_paper_speaks_of_seeds():
-    texts = [path.read_text(encoding="utf-8").lower() for path in sorted(TEXTS.glob("*.txt"))]
-    assert len(texts) == 5 and not any(re.search(r"\bseeds?\b", text) for text in texts)
+@pytest.mark.parametrize("paper", PAPERS)
+def test_switches_that_the_text_names_are_in_the_config(paper):
+    """As `update="paper"`: the field exists, and is not so already."""
+    config = papers.method(paper.replace("_", "-")).config_of("standard")
+    parts = {"targets": "itam.targets"}  # of a branch
+    for deviation in papers.deviations_of(paper):
+        for field, value in re.findall(r"`(\w+)=\"?([\w-]+)\"?`", deviation.does):
+            assert str(value_of(config, parts.get(field, field))) != value
+
+
+def test_the_table_reads_config_and_records(monkeypatch, capsys):
+    class Known(Difference):
+        def interval(self):
+            return None
+
+    made = Deviation(
+        "Words.", "4.1", "Ours.", "Time.", "Much.", {"train.lr": 1.0}, (Known("a", "b"),)
+    )
+    monkeypatch.setattr(papers, "deviations_of", lambda paper: [made])
+    book.deviations_table("maam")
+    lr = papers.method("maam").config_of("standard").train.lr
+    said = capsys.readouterr().out
+    assert (
+        f"“Words.” (4.1) | Ours. (train.lr: {lr}, not 1.0) | Time. | Much; a − b: not run yet."
+        in said
+    )
+    book.deviations_table("maam", chapter="another")
+    assert "Words" not in capsys.readouterr().out

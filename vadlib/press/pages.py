@@ -42,21 +42,6 @@ def chapters(root: Path) -> list[dict[str, str]]:
     return found
 
 
-def deviations(root: Path) -> dict[str, str]:
-    """Chapter -> what it lists under "Deviations from the paper", as Markdown; others are left out.
-
-    Raises VadError as `read_toc` does.
-    """
-    found = {}
-    for name, path in read_toc(root).items():
-        if path.suffix == ".ipynb":
-            text = "\n\n".join(c.source for c in runner.read(path).cells if c.cell_type != "code")
-            _, heading, rest = text.partition("## Deviations from the paper\n")
-            if heading:
-                found[name] = re.split(r"^#", rest, maxsplit=1, flags=re.MULTILINE)[0].strip()
-    return found
-
-
 def _entries(root: Path) -> list[tuple[str, str, Path]]:
     """(part, page name, source) for each page that _toc.yml names."""
     toc = root / "_toc.yml"
