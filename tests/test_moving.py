@@ -1,6 +1,7 @@
 """Things to move: what the page's script says is what the library says, by keyboard, and without
 scripts a picture stands in its place."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def a_psi():
     return moving.psi([m[0] for m in maps], [m[1] for m in maps], LABELS, 0.25)
 
 
-def the_protocols():
+def the_protocols(ranked=False):
     skips = {"every frame": (0, 0), "all but the first three": (3, 0), "but the last": (0, 1)}
     methods = {
         name: [
@@ -38,7 +39,12 @@ def the_protocols():
         ]
         for name, (a, b) in skips.items()
     }
-    return moving.protocols(methods, LABELS)
+    if ranked:  # one that sees the labels two frames late
+        methods["late"] = [
+            Scores(str(v), np.roll(y, 2) + 0.1 * s, np.arange(len(y)))
+            for v, (y, s) in enumerate(zip(LABELS, SCORES, strict=True))
+        ]
+    return moving.protocols(methods, LABELS, ranked=ranked)
 
 
 def an_eye():
@@ -58,6 +64,7 @@ MAKE = {
     "threshold": lambda: moving.threshold(SCORES, LABELS),
     "psi": a_psi,
     "protocols": the_protocols,
+    "protocols, ranked": lambda: the_protocols(ranked=True),
 }
 each_kind = pytest.mark.parametrize("kind", MAKE)
 
@@ -178,6 +185,21 @@ def test_the_calculator_counts_as_the_library_does():
     assert f"all but the first three {moving._percent(shifted)}" in say(
         pairing="from the first label"
     )
+
+
+def test_whoever_leaves_the_place_of_the_start_says_so():
+    thing = the_protocols(ranked=True)
+    line = re.compile(r"(\d)\. ([a-z ]+) ([\d.]+) %(?: \(was (\d)\.\))?")
+    first = line.findall(thing.say(thing.start))
+    then = line.findall(thing.say(thing.start | {"sigma": 20}))
+    assert [place for place, *_ in first] == [place for place, *_ in then] == list("1234")
+    for rows in (first, then):
+        values = [float(value) for _, _, value, _ in rows]
+        assert values == sorted(values, reverse=True)
+    before = {name: place for place, name, *_ in first}
+    assert not any(was for *_, was in first) and any(was for *_, was in then)
+    assert all(was == (before[n] if before[n] != place else "") for place, n, _, was in then)
+    assert moving.places({"a": 0.5, "b": 0.7, "c": 0.5 + 1e-12}) == {"b": 1, "a": 2, "c": 3}
 
 
 def test_halves_are_rounded_up_in_both():

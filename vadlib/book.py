@@ -29,6 +29,7 @@ from vadlib.lab import gpu
 from vadlib.lab import records as kept_records
 from vadlib.lab import run as lab
 from vadlib.lab.claims import WAITING, Claim, Difference, Value
+from vadlib.lab.deviations import SILENT, value_of
 from vadlib.lab.equations import line_of
 from vadlib.lab.schema import Chapter
 from vadlib.lab.sets import SIZES, load
@@ -44,6 +45,7 @@ __all__ = [
     "claims_table",
     "compare",
     "cost",
+    "deviations_table",
     "difference_text",
     "exercise",
     "ledger",
@@ -486,6 +488,30 @@ def equations_table(paper: str) -> None:
     _table(head, rows, "Where each equation is")
 
 
+def deviations_table(paper: str, chapter: str | None = None) -> None:
+    """Show where the book deviates from a paper: its words, our choice, why, what it may change.
+
+    chapter  only what this chapter lists, where a paper has two
+    The values of a config are those of the profile `standard`, read from it; what is measured, in
+    points of AUC, comes from records.
+    """
+    config = papers.method(paper.replace("_", "-")).config_of("standard")
+    rows = []
+    for d in papers.deviations_of(paper):
+        if chapter in (None, d.chapter):
+            says = d.says if d.says == SILENT else f"“{d.says}”"
+            ours = [f"{k}: {value_of(config, k)}, not {v}" for k, v in d.fields.items()]
+            found = [
+                f"{m.first} − {m.second.removesuffix('-standard')}: {difference_text(m.interval())}"
+                for m in d.measured
+            ]
+            does = d.does + (f" ({'; '.join(ours)})" if ours else "")
+            changes = "; ".join([d.changes.rstrip("."), *found]) + "."
+            rows.append((f"{says} ({d.place})", does, d.why, changes))
+    head = ("the paper says", "we do", "why", "what it may change")
+    _table(head, rows, "Deviations from the paper, and what they may change, in points of AUC")
+
+
 def printed_table(paper: str, name: str) -> None:
     """Show a table of a paper as printed, and our rows below it, marked as ours; † where stale.
 
@@ -561,9 +587,10 @@ def _table(
 
 
 def _formulas(text: str) -> str:
-    """Text as HTML, with its $formulas$ as the pages' typesetter wants them."""
+    """Text as HTML, with its $formulas$ as the pages' typesetter wants them, and its `code`."""
     mark = r'<span class="math notranslate nohighlight">\\(\1\\)</span>'
-    return re.sub(r"\$([^$]+)\$", mark, html.escape(text))
+    text = re.sub(r"\$([^$]+)\$", mark, html.escape(text))
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
 
 
 def protocol_card(name: str) -> None:

@@ -101,9 +101,14 @@ const SCORE = ["line", "score"], TRUTH = ["truth", "abnormal in truth"];
 
 // one function a kind: data -> how to draw values into a place; returns what is to be said
 
-const bars = (found) => `<div class="bars">${found.map(([name, value]) =>
+const bars = (found) => `<div class="bars">${found.map(([name, value, won]) =>
   `<span>${name}</span><meter min="0" max="100" value="${100 * value}" aria-hidden="true">` +
-  `</meter><span>${(100 * value).toFixed(1)}</span>`).join("")}</div>`;
+  `</meter><span>${(100 * value).toFixed(1)}` +
+  `${won ? ` ${won > 0 ? "▲" : "▼"}${Math.abs(won)}` : ""}</span>`).join("")}</div>`;
+
+// names from the highest value down; equal ones in the order they came
+const order = (found) => [...found].sort((a, b) =>
+  Math.round(1e9 * b[1]) - Math.round(1e9 * a[1])).map(([name]) => name);
 
 const kinds = {
   scrubber(data) {
@@ -197,8 +202,8 @@ const kinds = {
     const averages = { "all frames in one pool": ["micro", "skip"],
       "mean over videos, those of one class left out": ["macro", "skip"],
       "mean over videos, padded": ["macro", "pad"] };
-    return (place, { scope, sigma, average, pairing }) => {
-      const found = Object.entries(data.methods).map(([name, { first, scores }]) => {
+    const aucs = ({ scope, sigma, average, pairing }) =>
+      Object.entries(data.methods).map(([name, { first, scores }]) => {
         const series = smooth(normalise(scores, scopes[scope]), sigma);
         const met = series.map((s, v) => {
           const start = { "by frame number": first[v], "from the first label": 0 }[pairing]
@@ -207,8 +212,18 @@ const kinds = {
         });
         return [name, frameAuc(series, met, ...averages[average])];
       });
+    const start = Object.fromEntries(data.dials.map(({ name, value }) => [name, value]));
+    const before = data.ranked ? order(aucs(start)) : [];
+    return (place, values) => {
+      let found = aucs(values);
+      if (data.ranked) {
+        const of = Object.fromEntries(found);
+        found = order(found).map((name, i) => [name, of[name], before.indexOf(name) - i]);
+      }
       place.innerHTML = bars(found);
-      return `AUC: ${found.map(([name, value]) => `${name} ${percent(value)}`).join(", ")}.`;
+      return `AUC: ${found.map(([name, value, won], i) =>
+        `${data.ranked ? `${i + 1}. ` : ""}${name} ${percent(value)}` +
+        `${won ? ` (was ${i + 1 + won}.)` : ""}`).join(", ")}.`;
     };
   },
 };

@@ -119,6 +119,20 @@ def _ped2_bags(extractor: str) -> DataSet:
     )
 
 
+def _cameras(**asked: Callable[[str, str], dict[str, Any]]) -> DataSet:
+    """A camera to learn from and one to be tested on, `train` and `test`; both in grey, so that
+    colours are not what parts them."""
+    return DataSet("vadlib.data.grey:videos", lambda profile, split: asked[split](profile, split))
+
+
+def _grey_ped2(profile: str, split: str) -> dict[str, Any]:
+    return {"name": "ped2", "size": SIZES[profile]}
+
+
+def _grey_plaza(profile: str, split: str) -> dict[str, Any]:
+    return {"name": "plaza"} | _plaza_clear(profile, split)
+
+
 def own_films(folder: str) -> DataSet:
     """The films of a folder, as normal footage to train on."""
     return DataSet(
@@ -137,6 +151,13 @@ SETS = {
     "plaza-clear": DataSet("vadlib.data.plaza:videos", _plaza_clear),
     "plaza-joint": DataSet("vadlib.data.plaza:videos", _plaza_joint),
     "plaza-kinds": DataSet("vadlib.data.plaza:videos", _plaza_kinds),
+    "plaza-grey": _cameras(train=_grey_plaza, test=_grey_plaza),
+    "plaza-to-ped2": _cameras(train=_grey_plaza, test=_grey_ped2),
+    "ped2-to-plaza": _cameras(train=_grey_ped2, test=_grey_plaza),
+    "plaza-vigil": DataSet(
+        "vadlib.data.vigil:videos",
+        lambda profile, split: _plaza_clear(profile, split) | {"quiet": 10},
+    ),
     "plaza-bags": _plaza_bags("flow"),
     "plaza-bags-effnet": _plaza_bags("effnet"),
     "ped2-weak": _ped2_bags("effnet"),

@@ -20,6 +20,8 @@ from vadlib.errors import VadError
 QUIET = 10.0  # seconds
 LEVEL = 0.95
 Timed = tuple[np.ndarray, np.ndarray]  # (N,) rising seconds, (N,) scores
+Labelled = tuple[np.ndarray, np.ndarray, np.ndarray]  # and (N,) 0/1, the truth
+Run = tuple[np.ndarray, np.ndarray, bool]  # seconds and scores, and whether they are abnormal
 
 
 class Bell:
@@ -173,3 +175,76 @@ def _lowest(times: np.ndarray, scores: np.ndarray, most: int, quiet: float) -> t
         if count > most:
             return level, before
     return level, before
+
+
+@dataclass(frozen=True)
+class Price:
+    """What it costs in false alarms to find a share of the events.
+
+    threshold  the highest one above which enough events have a frame
+    found      events of `events` that have a frame above it
+    alarms     above it on normal frames, and frames of `normal` ones that are above it
+    seconds    of normal footage
+    """
+
+    threshold: float
+    found: int
+    events: int
+    alarms: int
+    frames: int
+    normal: int
+    seconds: float
+
+    @property
+    def an_hour(self) -> float:
+        """False alarms an hour of normal footage."""
+        return 3600 * self.alarms / self.seconds
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 percent, an hour: what `seconds` of normal footage cannot tell apart."""
+        return garwood(self.alarms, self.seconds / 3600)
+
+
+def price(films: Sequence[Labelled], share: float = 0.8, quiet: float = QUIET) -> Price:
+    """False alarms at the highest threshold that finds a share of the events.
+
+    films  seconds, scores and labels of each film; an event is a run of abnormal frames, and is
+           found where any frame of it is above the threshold
+    quiet  seconds that part one alarm from the next
+
+    Alarms are counted in each run of normal frames by itself: one that rings on after an event is
+    counted there. A frame lasts as long as its film's frames usually do.
+    Raises VadError for films of one frame, and where there is no event or no normal frame.
+    """
+    if not 0 < share <= 1 or not 0 <= quiet < math.inf:
+        raise VadError(f"a share of {share} events, {quiet} s apart", "Give a share above 0.")
+    if min((len(t) for t, _, _ in films), default=2) < 2:
+        raise VadError("a film of one frame has no frame rate", "Leave it out.")
+    runs = [(run, np.median(np.diff(film[0]))) for film in films for run in _runs(*film)]
+    peaks = sorted((s.max() for (_, s, odd), _ in runs if odd), reverse=True)
+    calm = [(t, s, step) for (t, s, odd), step in runs if not odd]
+    if not peaks or not calm:
+        raise VadError(
+            f"{len(peaks)} events and {len(calm)} stretches of normal frames have no price",
+            "Give films with both.",
+        )
+    wanted = math.ceil(share * len(peaks) - 1e-9)
+    level = math.nextafter(peaks[wanted - 1], -math.inf)
+    return Price(
+        threshold=level,
+        found=sum(peak > level for peak in peaks),
+        events=len(peaks),
+        alarms=sum(alarms(t, s, level, quiet) for t, s, _ in calm),
+        frames=sum(int((s > level).sum()) for _, s, _ in calm),
+        normal=sum(len(s) for _, s, _ in calm),
+        seconds=float(sum(len(s) * step for _, s, step in calm)),
+    )
+
+
+def _runs(times: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> list[Run]:
+    """The stretches of a film in which the label stays: seconds, scores, and whether abnormal."""
+    odd = np.asarray(labels) > 0
+    cuts = np.flatnonzero(np.diff(odd)) + 1
+    parts = zip(*(np.split(np.asarray(x), cuts) for x in (times, scores, odd)), strict=True)
+    return [(t, s.astype(float), bool(o[0])) for t, s, o in parts]

@@ -16,6 +16,7 @@ from vadlib.lab import eyechart
 from vadlib.lab.experiment import Experiment, Method
 from vadlib.lab.eyechart import Chart
 from vadlib.lab.sets import PROFILES
+from vadlib.papers import together
 
 PAPERS = (
     "baselines",
@@ -36,9 +37,11 @@ def methods() -> dict[str, Method]:
 
 @cache
 def experiments() -> dict[str, Experiment]:
-    """Every experiment by its name, paper by paper, and then the eye charts."""
+    """Every experiment by its name: paper by paper, made of others' rows, and the eye charts."""
+    own = {e.name: e for rows in _rows() for e in rows.ROWS}
     charts = [chart(name, sweep=sweep) for name in _able() for sweep in eyechart.SWEEPS]
-    return {e.name: e for e in (*(e for rows in _rows() for e in rows.ROWS), *charts)}
+    made = (*together.made_of(own), *charts)
+    return own | {e.name: e for e in made}
 
 
 def _able() -> list[str]:
@@ -119,6 +122,11 @@ def tables_of(paper: str) -> dict[str, Any]:
 def equations_of(paper: str) -> list[Any]:
     """A paper's equations, each with its cells, its line and its test."""
     return _claims(paper, "EQUATIONS", [], "equations")
+
+
+def deviations_of(paper: str) -> list[Any]:
+    """Where the book does not do what a paper says, or chooses in its place."""
+    return _claims(paper, "DEVIATIONS", [], "deviations")
 
 
 def _claims(paper: str, what: str, none: Any, module: str = "claims") -> Any:

@@ -40,7 +40,7 @@ table { font-size: 8.5pt; }
 td { overflow-wrap: anywhere; }
 th { overflow-wrap: normal; }
 td, th { white-space: normal !important; }
-.contents p { display: flex; align-items: baseline; gap: 1ex; margin: 0.15em 0; break-inside: avoid; }
+.contents p { display: flex; align-items: baseline; gap: 1ex; margin: 0.15em 0; }
 .contents p::before { content: ""; flex: 1; order: 1; border-bottom: 1px dotted #888; }
 .contents .page { order: 2; min-width: 3ex; text-align: right; }
 .contents .chapter { font-weight: 600; margin-top: 0.7em; }

@@ -387,13 +387,23 @@ AVERAGES = {
 PAIRINGS = ("by frame number", "from the first label", "from the last label")
 
 
+def places(found: Mapping[str, float]) -> dict[str, int]:
+    """The place of each name, 1 for the highest value; equal ones in the order they came."""
+    order = sorted(found, key=lambda name: -round(found[name], 9))  # a billionth is no merit
+    return {name: i + 1 for i, name in enumerate(order)}
+
+
 def protocols(
-    methods: Mapping[str, Sequence[Any]], labels: Sequence[np.ndarray], alt: str = ""
+    methods: Mapping[str, Sequence[Any]],
+    labels: Sequence[np.ndarray],
+    alt: str = "",
+    ranked: bool = False,
 ) -> Moving:
     """The protocol calculator: one set of scores, and the AUC that every way of counting gives it.
 
     methods  name -> one Scores a video (`frame` and `index`), e.g. from `records.read_scores`
     labels   one (T,) array a video, of all its frames
+    ranked   the highest comes first, and whoever has left the place of the start says so
     Raises VadError for a method whose scored frames are not in a row, and as `frame_auc` does.
     """
     packed = {}
@@ -405,7 +415,7 @@ def protocols(
             "first": [int(s.index[0]) for s in series],
             "scores": [_seven(s.frame) for s in series],
         }
-    data = {"methods": packed, "labels": [_bits(y) for y in labels]}
+    data = {"methods": packed, "labels": [_bits(y) for y in labels], "ranked": ranked}
     dials = (
         Dial("scope", "min-max", "none", options=tuple(SCOPES)),
         Dial("sigma", "smoothing, σ in frames", 0, 0, 20, 1),
@@ -428,19 +438,34 @@ def protocols(
             found[name] = frame_auc(series, met, average, single)
         return found
 
+    before = places(aucs({dial.name: dial.value for dial in dials})) if ranked else {}
+
+    def standings(v: Values) -> list[tuple[str, float, int]]:
+        """Name, AUC and places won since the start, in the order in which they are shown."""
+        found = aucs(v)
+        if not ranked:
+            return [(name, value, 0) for name, value in found.items()]
+        now = places(found)
+        return [(n, found[n], before[n] - now[n]) for n in sorted(now, key=lambda n: now[n])]
+
     def draw(v: Values) -> Figure:
         style()
-        found = aucs(v)
-        figure, ax = plt.subplots(figsize=(6.5, 0.5 + 0.35 * len(found)), layout="constrained")
-        ax.barh(list(found), [100 * a for a in found.values()], color=COLOURS[0])
-        for i, a in enumerate(found.values()):
-            ax.text(100 * a, i, f" {100 * a:.1f}", va="center")
+        rows = standings(v)
+        figure, ax = plt.subplots(figsize=(6.5, 0.5 + 0.35 * len(rows)), layout="constrained")
+        ax.barh([name for name, *_ in rows], [100 * a for _, a, _ in rows], color=COLOURS[0])
+        for i, (_, a, won) in enumerate(rows):
+            arrow = f" {'▲' if won > 0 else '▼'}{abs(won)}" if won else ""
+            ax.text(100 * a, i, f" {100 * a:.1f}{arrow}", va="center")
         ax.axvline(50, color="black", lw=1, ls=":")
         ax.invert_yaxis()
         ax.set(xlabel="AUC, percent", xlim=(0, 112))
         return figure
 
     def say(v: Values) -> str:
-        return "AUC: " + ", ".join(f"{n} {_percent(a)}" for n, a in aucs(v).items()) + "."
+        rows, said = standings(v), []
+        for i, (name, a, won) in enumerate(rows):
+            place = f"{i + 1}. " if ranked else ""
+            said.append(f"{place}{name} {_percent(a)}" + (f" (was {i + 1 + won}.)" if won else ""))
+        return "AUC: " + ", ".join(said) + "."
 
     return Moving("protocols", data, dials, draw, say, alt or "AUC of each method as bars")
