@@ -15,7 +15,7 @@ from vadlib import papers
 from vadlib.data.fetch import manifest
 from vadlib.errors import VadError
 from vadlib.lab.records import records
-from vadlib.press import crate, pages, pdf, release
+from vadlib.press import pages, pdf, release
 
 ROOT = Path(__file__).parent.parent
 HTML = ROOT / "_build" / "html"
@@ -37,30 +37,24 @@ def made(tmp_path_factory):
     (root / "book").symlink_to(ROOT / "book")
     toc = "format: jb-book\nroot: index\nchapters:\n- file: 02_data\n- file: changelog\n"
     (root / "_toc.yml").write_text(toc)
-    with pytest.MonkeyPatch.context() as patch:
-        few = [r for r in records(papers.experiments()) if r["data"] == "plaza-clear"]
-        patch.setattr(crate, "records", lambda known: few)
-        patch.setattr(crate.papers, "PAPERS", ("maam",))
-        with ThreadPoolExecutor(1) as apart:  # the tests' own browser lives in this thread
-            apart.submit(release.write, root, root / "out").result()
-    return root / "out", {r["name"] for r in few}
+    with ThreadPoolExecutor(1) as apart:  # the tests' own browser lives in this thread
+        apart.submit(release.write, root, root / "out").result()
+    return root / "out"
 
 
 def test_every_file_has_its_sum(made):
-    out, _ = made
-    lines = dict(line.split("  ")[::-1] for line in (out / "SHA256SUMS").read_text().splitlines())
-    files = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()} - {"SHA256SUMS"}
+    lines = dict(line.split("  ")[::-1] for line in (made / "SHA256SUMS").read_text().splitlines())
+    files = {str(p.relative_to(made)) for p in made.rglob("*") if p.is_file()} - {"SHA256SUMS"}
     assert (
         lines.keys() == files
         and {"book.zip", "book.pdf", "slides.zip", "records.crate.zip"} < files
     )
     for name, digest in lines.items():
-        assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
+        assert hashlib.sha256((made / name).read_bytes()).hexdigest() == digest
 
 
 def test_the_zip_opens_from_a_file_in_silence(made, tmp_path, chromium):
-    out, _ = made
-    zipfile.ZipFile(out / "book.zip").extractall(tmp_path)
+    zipfile.ZipFile(made / "book.zip").extractall(tmp_path)
     said, asked = [], []
     page = chromium.new_page()
     page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
@@ -84,7 +78,7 @@ def test_a_zip_of_the_same_files_is_the_same(made, tmp_path):
 
 
 def test_the_contents_of_the_pdf_name_the_right_pages(made):
-    reader = pytest.importorskip("pypdf").PdfReader(made[0] / "book.pdf")
+    reader = pytest.importorskip("pypdf").PdfReader(made / "book.pdf")
     texts = [" ".join(page.extract_text().split()) for page in reader.pages]
     contents = next(n for n, text in enumerate(texts) if text.startswith("Contents"))
     lines = re.findall(r"^(.+?) (\d+)$", reader.pages[contents].extract_text(), re.MULTILINE)
@@ -124,8 +118,8 @@ def test_on_paper_nothing_is_cut_and_nothing_overlaps(chromium):
 
 
 def test_the_crate_in_the_release_lists_every_record(made, tmp_path):
-    out, names = made
-    zipfile.ZipFile(out / "records.crate.zip").extractall(tmp_path)
+    names = {record["name"] for record in records(papers.experiments())}
+    zipfile.ZipFile(made / "records.crate.zip").extractall(tmp_path)
     read = pytest.importorskip("rocrate.rocrate").ROCrate(tmp_path)
     assert {act["name"] for act in read.root_dataset["mentions"]} == names
 
