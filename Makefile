@@ -17,7 +17,7 @@ endif
 given = $(if $(filter command environment,$(origin $1)),$2 $($1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test look lint mutants reproduce data serve clean
+.PHONY: help setup book test look lint mutants reproduce student grader crate release data serve clean
 
 help:
 	@echo "make book       execute the chapters and build the pages in _build/html"
@@ -28,6 +28,10 @@ help:
 	@echo "make lint       ruff, pyright, the layers of imports; zizmor and actionlint"
 	@echo "make mutants    small faults made on purpose: which do the tests see? (N=100 SEED=0 AGAIN=1)"
 	@echo "make reproduce  run an experiment: NAME=maam-ped2-standard (PROFILE= SEED= CONFIRM=1)"
+	@echo "make student    the chapters without solutions, in _build/student"
+	@echo "make grader     their checks as zips for Otter-Grader, in _build/grader"
+	@echo "make crate      records and ledger as an RO-Crate, in _build/crate"
+	@echo "make release    offline book (zip and PDF), crate, data sets as Croissant, sums, in _build/release"
 	@echo "make data       download the data sets"
 	@echo "make serve      show the built book at http://localhost:8000 (PORT=)"
 	@echo "make clean      remove everything that was built (keeps .venv and data)"
@@ -71,6 +75,15 @@ reproduce: setup
 	@$(if $(NAME),,echo "Say which: make reproduce NAME=...; the names are:"; $(PY) -m vadlib status; exit 2)
 	@$(PY) -m vadlib reproduce $(NAME) $(call given,PROFILE,--profile) $(call given,SEED,--seed) \
 	  --device $(DEVICE) $(if $(CONFIRM),--confirm)
+
+student grader: setup
+	@$(PY) -m vadlib.press.exercises $@
+
+crate: setup
+	@$(PY) -m vadlib.press.crate
+
+release: book
+	@$(PY) -m vadlib.press.release
 
 data: setup
 	@$(PY) -m vadlib data

@@ -178,6 +178,8 @@ def test_an_image_is_wanted_first_and_of_one_shape(name):
         detector(name).score(still(0))
     with pytest.raises(VadError, match="2 shapes"):
         detector(name).fit([still(0), still(0, size=(18, 16))])
+    with pytest.raises(VadError, match="2 shapes"):
+        detector(name).fit([still(0), still(0, size=(20, 18))])  # as wide, and higher
     with pytest.raises(VadError, match="0 videos"):
         detector(name).fit([])
     method = detector(name)

@@ -132,3 +132,20 @@ def test_pages_are_small(name):
     pictures = {HTML / p for p in re.findall(r'src="(_images/[^"]+)"', text)}
     size = len(text.encode()) + sum(p.stat().st_size for p in pictures)
     assert size <= 3e6, f"{size / 1e6:.1f} MB"
+
+
+@pytest.mark.skipif("ledger" not in PAGES, reason="the ledger is not built")
+def test_the_ledger_can_be_searched(opened):
+    """By words and by a choice, with the count said; a search without an answer says so."""
+    page = opened("ledger", "light", 1300)
+    rows = page.locator(".vad-scroll[data-find] tbody tr:not([hidden])")
+    said, words = page.locator(".vad-find output"), page.get_by_role("searchbox", name="words")
+    every = rows.count()
+    assert every > 100 and said.inner_text() == f"{every} of {every} lines"
+    page.get_by_role("combobox", name="paper").select_option("MDSF")
+    some = rows.count()
+    assert 0 < some < every and all("MDSF" in row for row in rows.all_inner_texts())
+    words.fill("avenue gates")
+    assert all("gates" in row.lower() for row in rows.all_inner_texts()) and rows.count() < some
+    words.fill("zebra")
+    assert rows.count() == 0 and said.inner_text() == f"0 of {every} lines"

@@ -122,11 +122,9 @@ def test_every_claim_is_well_formed(paper, claim):
     assert claim.sentence and claim.place and claim.ran
     assert re.fullmatch(r"20\d\d-\d\d-\d\d", claim.since)
     assert claim.evidence, f"{claim.id}: a verdict needs evidence"
-    ours = isinstance(claim.evidence, claims.Difference | claims.Value)  # others name rows
-    parts = ("first", "second", "record") if ours else ()
-    named = [getattr(claim.evidence, part, None) for part in parts]
-    for name in named:
-        assert not isinstance(name, str) or name in papers.experiments(), f"no experiment {name}"
+    assert isinstance(claim.evidence, str) == (not claim.records)
+    for name in claim.records:
+        assert name in papers.experiments(), f"no experiment {name}"
 
 
 def test_every_claim_has_a_name_of_its_own():
@@ -213,6 +211,18 @@ def test_on_a_page_tables_scroll_and_are_escaped(shop, monkeypatch):
     assert all('class="vad-scroll" tabindex="0"' in page for page in shown)
     assert r'<span class="math notranslate nohighlight">\(A\)</span> &lt; B.' in shown[0]
     assert "†" not in shown[0] and "made by older code" in shown[1]
+
+
+def test_the_ledger_has_every_line_with_its_records(capsys):
+    book.ledger({paper: paper.upper() for paper in papers.PAPERS if papers.claims_of(paper)})
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert len(lines) == len(ALL)
+    for line, (paper, claim) in zip(lines, ALL, strict=True):
+        name, verdict, _, ran, _, records, known = line.split(" | ")
+        assert (name, known) == (paper.upper(), f"{claim.id}, {claim.since}")
+        assert (verdict, ran) == (claim.judged()[0], claim.ran) and records == (
+            ", ".join(claim.records) or "–"
+        )
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from vadlib.lab.records import is_headline, read_scores, read_truth
 from vadlib.lab.run import reproduce
 from vadlib.lab.sets import PLAZA_BAGS, SETS
 from vadlib.measure.evaluate import evaluate_bags
-from vadlib.papers import detector, experiment, experiments
+from vadlib.papers import detector, experiment, experiments, method
 from vadlib.papers.la_net.rows import LADDER
 from vadlib.see import weak
 from vadlib.see.extract import EXTRACTORS, Extractor, bag, brightness
@@ -342,6 +342,14 @@ def test_the_untrained_rule_is_the_strip_with_most_flow():
 def test_the_untrained_rule_says_what_it_cannot_read():
     with pytest.raises(VadError, match='bag x/a has 1424 numbers.*extractor "flow"'):
         detector("flow-bag").score(Bag("a", np.zeros((1, 2, 1424)), 7, span=4, dataset="x"))
+
+
+@pytest.mark.parametrize("name", ["flow-bag", "la-net"])
+def test_what_reads_bags_refuses_frames(name):
+    reads = method(name)
+    model = reads.make(config=reads.config_of("smoke")) if reads.trained else reads.make()
+    with pytest.raises(VadError, match=f"{name} reads bags of features, not the frames of video a"):
+        model.score(Video("a", np.zeros((4, 16, 16, 1), np.uint8)))
 
 
 WEAK = {name: e for name, e in experiments().items() if e.method.name == "la-net"}

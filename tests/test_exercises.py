@@ -1,128 +1,116 @@
 """Exercises: the book's own solution is accepted, and known wrong answers are not.
 
 Each exercise keeps wrong answers in the metadata of its stub (`vadlib.wrong`). The stub's cell runs
-with what it needs of the cells before it, and no more.
+with what it needs of the cells before it, and no more. The same source makes the students'
+notebooks, and what Otter grades with.
 """
 
-import ast
-import json
-import re
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from vadlib import book
-from vadlib.lab.source import _names
+from vadlib.press import exercises as press
+from vadlib.press import runner
+from vadlib.press.exercises import binds, exercises
 
 ROOT = Path(__file__).parents[1]
-
-
-def code_cells(path):
-    found = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return [c | {"text": "".join(c["source"])} for c in found if c["cell_type"] == "code"]
-
-
-def tree(text):
-    return ast.parse(re.sub(r"^(\s*)%.*$", r"\1pass", text, flags=re.M))
-
-
-def binds(text):
-    """The names that a cell defines at its top level."""
-    names = set()
-    for node in tree(text).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            names |= {(a.asname or a.name).split(".")[0] for a in node.names}
-        else:
-            stores = (n for n in ast.walk(node) if isinstance(n, ast.Name))
-            names |= {n.id for n in stores if isinstance(n.ctx, ast.Store)}
-    return names
-
-
-def reads(text):
-    """The names that a cell takes from those before it."""
-    return {names[0] for node in tree(text).body for names, _ in _names(node)} - binds(text)
-
-
-def needed(before, text):
-    """Of the statements before a cell, those that define what it reads, in order."""
-    statements = [ast.unparse(node) for cell in before for node in tree(cell["text"]).body]
-    wanted, kept = reads(text), []
-    for statement in reversed(statements):
-        if binds(statement) & wanted and "book.start" not in statement:
-            kept.append(statement)
-            wanted |= reads(statement)
-    return kept[::-1]
-
-
-def exercises():
-    """(code cells before the stub, stub, solution, known wrong answers) of every exercise."""
-    found = {}
-    for path in sorted((ROOT / "book").glob("[0-9]*.ipynb")):
-        cells = code_cells(path)
-        for i, cell in enumerate(cells):
-            if "book.exercise(" in cell["text"]:
-                solution = next(c for c in cells[i:] if "book.solution(" in c["text"])
-                wrong = cell["metadata"].get("vadlib", {}).get("wrong", [])
-                name = f"{path.stem[:2]}-{cell['id']}"
-                found[name] = cells[:i], cell["text"], solution["text"], wrong
-    return found
-
-
-ALL = exercises()
+CHAPTERS = {path.stem: path for path in sorted((ROOT / "book").glob("[0-9]*.ipynb"))}
+ALL = {
+    f"{stem[:2]}-{exercise.cell}": exercise
+    for stem, path in CHAPTERS.items()
+    for exercise in exercises(runner.read(path))
+}
 each = pytest.mark.parametrize("name", ALL)
-with_wrong = pytest.mark.parametrize("name", [name for name, (*_, wrong) in ALL.items() if wrong])
+with_wrong = pytest.mark.parametrize("name", [name for name in ALL if ALL[name].wrong])
 
 
-def tried(text, check):
-    """The function of a cell that is handed to `book.exercise` or `book.solution`, by its name."""
-    calls = (n for n in ast.walk(tree(text)) if isinstance(n, ast.Call))
-    what = next(c.args[1] for c in calls if ast.unparse(c.func) == check)
-    named = {n.id for n in ast.walk(what) if isinstance(n, ast.Name)}
-    return next(n.name for n in tree(text).body if getattr(n, "name", "") in named)
-
-
-def attempt(before, stub, answer, monkeypatch):
+def attempt(exercise, answer):
     """Run a stub's cell with an answer in the place of its function; whether it was accepted."""
-    verdicts = []
-    real = book.exercise
-    monkeypatch.setattr(book, "exercise", lambda *a, **k: verdicts.append(real(*a, **k)))
-    name = tried(stub, "book.exercise")
+    name = exercise.function
     assert name in binds(answer), f"an answer to another question than {name}: {answer}"
-    parts = [(getattr(node, "name", ""), ast.unparse(node)) for node in tree(stub).body]
-    text = "\n".join(answer if what == name else part for what, part in parts)
     space = {"book": book, "run": book.Run("test", "smoke", 0, "cpu", "plaza", (128, 192))}
-    for statement in needed(before, text):
-        exec(statement, space)
-    exec(text, space)
-    assert len(verdicts) == 1
-    return verdicts[0]
-
-
-def solved(stub, solution):
-    """The book's own function under the stub's name, with what it needs of its cell."""
-    name, own = tried(stub, "book.exercise"), tried(solution, "book.solution")
-    parts = needed([{"text": solution}], own)
-    return "\n".join([*parts, f"{name} = {own}"])
+    exec(exercise.check(answer), space)
+    return space["verdict"]
 
 
 @each
-def test_the_solution_is_accepted(name, monkeypatch, capsys):
-    before, stub, solution, _ = ALL[name]
-    assert attempt(before, stub, solved(stub, solution), monkeypatch), capsys.readouterr().out
+def test_the_solution_is_accepted(name, capsys):
+    assert attempt(ALL[name], ALL[name].solved()), capsys.readouterr().out
 
 
 @with_wrong
-def test_wrong_answers_are_not_accepted(name, monkeypatch, capsys):
-    before, stub, solution, wrong = ALL[name]
-    for answer in wrong:
-        assert not attempt(before, stub, answer, monkeypatch), answer
+def test_wrong_answers_are_not_accepted(name, capsys):
+    for answer in ALL[name].wrong:
+        assert not attempt(ALL[name], answer), answer
         said = capsys.readouterr().out
         assert "not attempted" not in said, f"no answer at all: {answer}"
         assert "NameError" not in said, f"it fails for another reason, {said}: {answer}"
 
 
 def test_every_exercise_keeps_two_wrong_answers():
-    few = [name for name, (*_, wrong) in ALL.items() if len(set(wrong)) < 2]
+    few = [name for name, exercise in ALL.items() if len(set(exercise.wrong)) < 2]
     assert not few, f"{len(few)} of {len(ALL)} exercises lack them: {', '.join(few)}"
+
+
+@pytest.mark.parametrize("stem", CHAPTERS)
+def test_a_students_notebook_has_every_stub_and_no_answer(stem):
+    before = runner.read(CHAPTERS[stem])
+    page = press.student(before)
+    nbformat.validate(page)
+    text = nbformat.writes(page)
+    assert "book.solution(" not in text and '"wrong"' not in text
+    kept = {cell.id: cell for cell in page.cells}
+    gone = [cell for cell in before.cells if cell.id not in kept]
+    assert len(exercises(before)) <= len(gone) <= 3 * len(exercises(before))
+    for exercise in exercises(before):
+        assert kept[exercise.cell].source == exercise.stub
+    assert text.count("{admonition} Exercise") == len(exercises(before)), "every statement is there"
+
+
+def test_students_notebooks_are_plain_and_numbered(tmp_path):
+    names = [path.name for path in press.write_students(ROOT, tmp_path)]
+    assert names == [f"{c['name']}.ipynb" for c in press.pages.chapters(ROOT)]
+    text = (tmp_path / "07_maam_net.ipynb").read_text(encoding="utf-8")
+    assert "# 7 · MAAM-Net" in text and ":::{" not in text
+
+
+@each
+def test_a_grader_asks_the_students_function_and_not_the_books(name):
+    assert ALL[name].function not in binds(ALL[name].check())
+
+
+def test_the_press_refuses_a_kind_that_it_does_not_know(capsys):
+    assert press.main(["teacher"]) == 2
+    assert "student, grader" in capsys.readouterr().err
+
+
+def handed_in(page, answers, path):
+    """A student's notebook with answers in its stubs; cells that no exercise needs are left out."""
+    kept = [cell for cell in page.cells if cell.id in ("parameters", "start", *answers)]
+    for cell in kept:
+        cell.source = f"{cell.source}\n{answers.get(cell.id, '')}"
+    page.cells = [nbformat.v4.new_code_cell("import numpy as np\nfrom vadlib import book, measure")]
+    page.cells += kept
+    nbformat.write(page, path)
+
+
+@pytest.mark.slow
+def test_otter_gives_right_answers_their_points_and_wrong_ones_none(tmp_path, monkeypatch):
+    api = pytest.importorskip("otter.api", reason="otter-grader is not installed")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    press.write_graders(ROOT, tmp_path)
+    before = runner.read(CHAPTERS["02_data"])
+    answers = {e.cell: e.solved() for e in exercises(before)}
+    marks = {}
+    for case, changed in {
+        "right": {},
+        "wrong": {e.cell: e.wrong[0] for e in exercises(before)[1:]},
+    }.items():
+        handed_in(press.student(before), answers | changed, tmp_path / f"{case}.ipynb")
+        graded = api.grade_submission(
+            str(tmp_path / f"{case}.ipynb"), str(tmp_path / "02_data.zip"), quiet=True
+        )
+        marks[case] = [graded.get_score(f"2.{n}") for n in range(1, 5)]
+    assert marks == {"right": [1, 1, 1, 1], "wrong": [1, 0, 0, 0]}

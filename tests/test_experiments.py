@@ -476,7 +476,8 @@ def line(capsys):
         (["reproduce", NAME, "--profile", "huge"], "'huge' is none of"),
         (["reproduce", NAME, "--confirm"], "no record of"),
         (["fit", "nonesuch", "--out", "x.pt"], "unknown method 'nonesuch'"),
-        (["fit", "zero-flow", "--out", "x.pt"], "zero-flow is untrained"),
+        (["fit", "zero-flow", "--out", "x.pt"], "untrained. Use `vadlib score` right away"),
+        (["fit", "flow-bag", "--out", "x.pt"], "untrained. Use `vadlib reproduce flow-bag-"),
         (
             ["fit", "maam", "--profile", "huge", "--out", "x.pt"],
             "'huge' is none of",

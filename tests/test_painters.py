@@ -52,6 +52,18 @@ def test_without_a_skip_all_passes_the_narrow_place():
         assert torch.equal(one, two) is not skip
 
 
+@torch.no_grad()
+def test_a_skip_adds_what_the_way_down_saw():
+    """With nothing from below, what is painted is made of the first layer alone."""
+    net = Painter(PainterConfig(width=2, code=3, skip=True)).eval()
+    x = torch.randn(1, 1, 3, 16, 24)
+    for up in net.up:
+        up.weight.zero_(), up.bias.zero_()
+    first = net.down[0](x[:, 0]).relu()
+    expected = torch.nn.functional.pixel_shuffle(net.out(first), 2)
+    assert expected.std() > 0.01 and torch.allclose(net(x), expected)
+
+
 @pytest.mark.parametrize("layer", ["down.0", "down.1", "down.2", "widen", "up.0", "up.1"])
 def test_every_layer_is_rectified_but_the_code_and_the_answer(layer):
     """What is pushed far below zero says nothing about the frames any more."""

@@ -123,6 +123,7 @@ def test_steps_and_company_by_hand():
     spots[:, 1] = [0.0, 0.1]
     spots[1:3, 2] = [0.1, 0.0]  # a suitcase
     assert np.allclose(oracles.steps(spots)[:, 0], [[0.1, 0.0]] * 4)
+    assert np.allclose(oracles.steps(spots, 9), 0)  # seen at neither end
     role = np.array([0, 0, oracles.ROLES.index("case")])
     apart = oracles.company(spots, role, most=1.0)
     assert apart[0, 0] == pytest.approx(0.1) and apart[3, 0] == pytest.approx(np.hypot(0.3, 0.1))
@@ -130,6 +131,14 @@ def test_steps_and_company_by_hand():
     near = oracles.company(spots, role)  # farther than about a body's height is alone
     assert np.allclose(near, np.minimum(apart, 0.15)) and near[3, 0] == 0.15 == near[0, 2]
     assert (oracles.company(spots, np.full(3, role[2]), most=0.7) == 0.7).all()  # cases only
+
+
+def test_whoever_enters_or_leaves_is_as_fast_as_before():
+    """Seen in frames 1 to 4 at 1, 2, 4 and 7: by hand, and 3 in the last, not half of it."""
+    spots = np.full((6, 1, 2), np.nan)
+    spots[1:5, 0] = [[1, 0], [2, 0], [4, 0], [7, 0]]
+    assert oracles.steps(spots)[:, 0, 0].tolist() == [0, 1, 1.5, 2.5, 3, 0]
+    assert oracles.steps(spots, 2)[:, 0, 0].tolist() == [0, 1.5, 2.5, 1.5, 2.5, 0]
 
 
 def test_as_many_things_as_neighbours_are_enough():
@@ -158,6 +167,22 @@ def test_views_of_what_is_measured_by_hand():
         assert np.allclose(found["size"][at], size)
         assert np.allclose(found["flow"][at], [size[1], 15 / unit, 6 / unit, 12 / unit])
         assert np.allclose(found["place"][at], [9, table[at, 1], -3])
+
+
+def test_what_is_measured_of_a_box_by_hand(monkeypatch):
+    """A box from (20, 10) to (44, 16), twice as large as where lengths are told: all halves."""
+    frames = np.zeros((2, 256, 64, 1), np.uint8)
+    flow = np.zeros((1, 256, 64, 2), np.float32)
+    flow[0, 20:44, 10:16] = 3, -4
+    frames[:, 20:44, 10:13] = 200  # its left half is filled
+    flow[0, 20:44, 10:13] = 6, -8
+    monkeypatch.setattr(oracles.motion, "flow", lambda video: flow)
+    monkeypatch.setattr(oracles.objects, "empty_scene", lambda video: None)
+    monkeypatch.setattr(oracles.objects, "foreground", lambda frame, *_: frame[..., 0] > 0)
+    box = np.array([[20.0, 10, 44, 16]])
+    found = oracles.look(Video("a", frames), [box, box[:0]], [np.array([7]), np.zeros(0, int)])
+    assert found.frame.tolist() == [0] and found.who.tolist() == [7]
+    assert np.allclose(found.known["table"], [[6.5, 22, 12, 3, 3, -4, 0, 0, 0.5]])
 
 
 def test_found_counts_abnormal_things_whose_box_overlaps_enough():

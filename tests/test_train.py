@@ -6,15 +6,18 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from vadlib.__main__ import main, parser, settled
 from vadlib.data.base import Video
 from vadlib.data.clips import Clips
 from vadlib.errors import VadError
+from vadlib.lab import gpu
 from vadlib.lab import train as training
 from vadlib.lab.experiment import TrainConfig
 from vadlib.lab.train import train
@@ -234,6 +237,22 @@ def test_unknown_and_missing_devices_are_refused():
             training.pick_device("cuda:0")
 
 
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_processes_share_a_batch_without_seeing_a_clip_twice(world):
+    """13 clips in batches of 4: the last is one clip, and nobody goes without."""
+    clips = Clips(videos())
+
+    def numbers(step, rank, world):
+        fabric = SimpleNamespace(world_size=world, global_rank=rank, device="cpu")
+        frames = training.fetch(clips, CONFIG, step, 4, fabric)["frames"]
+        return frames.double().flatten(1).sum(1).tolist()
+
+    for step in range(3):
+        seen = [number for rank in range(world) for number in numbers(step, rank, world)]
+        assert sorted(seen) == sorted(numbers(step, 0, 1)) and len(seen) == 4
+    assert [len(numbers(3, rank, world)) for rank in range(world)] == [1] * world
+
+
 def test_two_processes_train_and_end_with_equal_weights(tmp_path):
     """torchrun with gloo on the CPU; both processes see different clips and agree on weights."""
     script = tmp_path / "parallel.py"
@@ -354,3 +373,21 @@ def test_auto_takes_what_is_faster_here(monkeypatch):
     assert training.pick_precision("auto", "cpu") == "float32"
     with pytest.raises(VadError, match="'auto'"):
         training.pick_precision("float16", "cpu")
+
+
+def test_the_second_gpu_is_the_only_one_from_then_on(monkeypatch):
+    """None is here; what counts is what PyTorch is told before it looks."""
+    monkeypatch.setenv(gpu.SEEN, "so that it is put back")
+    monkeypatch.delenv(gpu.SEEN)
+    assert [gpu.only(device) for device in ("cpu", "cuda", "auto")] == ["cpu", "cuda", "auto"]
+    assert gpu.SEEN not in os.environ
+    assert gpu.only("cuda:1") == "cuda" and os.environ[gpu.SEEN] == "1"
+    monkeypatch.setenv(gpu.SEEN, "4,6")
+    assert gpu.only("cuda:1") == "cuda" and os.environ[gpu.SEEN] == "6"
+    with pytest.raises(VadError, match="no cuda:1 among the GPUs that CUDA_VISIBLE_DEVICES=6"):
+        gpu.only("cuda:1")
+    assert main(["reproduce", "maam-ped2-standard", "--device", "cuda:2"]) == 2
+    monkeypatch.setenv(gpu.SEEN, "4,6")
+    options = parser().parse_args(["reproduce", "x", "--device", "cuda:0"])
+    settled(options)
+    assert options.device == "cuda" and os.environ[gpu.SEEN] == "4"

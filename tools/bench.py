@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import torch.nn.functional as F
 
 from vadlib import measure, papers
 from vadlib.lab import train as training
-from vadlib.lab.checkpoints import checkpoint_path, load_checkpoint
+from vadlib.lab.checkpoints import checkpoint_of, checkpoint_path, load_checkpoint
 from vadlib.papers.layers.memory import Memory
 
 Row = tuple[str, float, float, str]  # what; ratio; its median deviation; what else is to be said
@@ -219,13 +219,22 @@ def watching(seconds: int = 4) -> Iterator[Row]:
 NETWORKS = ("maam", "mdsf", "msti")
 
 
-def room(minutes: tuple[int, ...] = (1, 5, 20)) -> Iterator[Row]:
-    """Peak memory of watching films of 240x360, each in its own process: MB in place of ratios."""
+# MAAM-Net's network for Plaza is in the repository
+MAAM = ["--checkpoint", str(checkpoint_of("maam-plaza-clear-standard", 0))]
+ROOMS = {
+    "watch copy-last": ["--method", "copy-last", "--report"],
+    "score zero-flow": ["--out"],
+    "score maam": [*MAAM, "--out"],
+}
+
+
+def room(minutes: tuple[int, ...] = (1, 5, 20), verbs: Iterable[str] = ROOMS) -> Iterator[Row]:
+    """Peak memory over films of 240x360, each in its own process: MB in place of ratios."""
     with tempfile.TemporaryDirectory() as folder:
         rng = np.random.default_rng(0)
         some = rng.integers(0, 255, (50, 15, 24, 3), dtype=np.uint8).repeat(16, 1).repeat(15, 2)
         for length in minutes:
-            film, page = Path(folder) / f"{length}.mp4", Path(folder) / "r.html"
+            film = Path(folder) / f"{length}.mp4"
             with av.open(str(film), "w") as file:
                 stream: Any = file.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
                 stream.height, stream.width, stream.pix_fmt = 240, 360, "yuv420p"
@@ -233,12 +242,15 @@ def room(minutes: tuple[int, ...] = (1, 5, 20)) -> Iterator[Row]:
                     picture = av.VideoFrame.from_ndarray(some[i // 10 % 50], format="rgb24")
                     file.mux(stream.encode(picture))
                 file.mux(stream.encode())
-            command = ["watch", str(film), "--method", "copy-last", "--report", str(page)]
-            code = f"""import resource; from vadlib.__main__ import main; assert not main({command})
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"""
-            done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-            peak = int(done.stdout.split()[-1]) / 1024
-            yield f"room, {length} min of film", peak, 0.0, "MB at most, with all libraries"
+            for verb in verbs:
+                name, method = verb.split()
+                named = [str(film)] if name == "watch" else [method, str(film)]
+                command = [name, *named, *ROOMS[verb], str(Path(folder) / "out")]
+                code = f"""import resource; from vadlib.__main__ import main
+assert not main({command}); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"""
+                done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+                peak = int(done.stdout.split()[-1]) / 1024
+                yield f"{verb}, {length} min", peak, 0.0, "MB at most, with all libraries"
 
 
 BENCHES = {f.__name__: f for f in (scoring, memory, regions, training_share, watching, room)}

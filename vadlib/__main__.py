@@ -8,8 +8,11 @@ import errno
 import json
 import os
 import shlex
+import signal
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,10 @@ def settled(options: argparse.Namespace) -> None:
         from vadlib.lab.schema import Settings
 
         check(Settings, given, "the command line", "`vadlib COMMAND --help` says what it takes.")
+    if "device" in given:
+        from vadlib.lab import gpu
+
+        options.device = gpu.only(options.device)
     for name in ("out", "report", "overlay", "csv"):
         out = getattr(options, name, None)
         if out is None:
@@ -210,7 +217,10 @@ def fit(options: argparse.Namespace) -> None:
 
     method, overrides = papers.method(options.method), {}
     if not method.trained:
-        raise VadError(f"{method.name} is untrained", "Use `vadlib score` right away.")
+        rows = [e for e in papers.experiments().values() if e.method is method]
+        bags = [e.name for e in rows if e.set.bags]
+        way = f"vadlib reproduce {bags[0]}" if len(bags) == len(rows) else "vadlib score"
+        raise VadError(f"{method.name} is untrained", f"Use `{way}` right away.")
     config = method.config_of(options.profile)
     if options.epochs is not None:
         overrides["train"] = replace(config.train, epochs=options.epochs)
@@ -298,24 +308,35 @@ def watch(options: argparse.Namespace) -> None:
         raise VadError(f"{name} learns an image of the scene", "Give --normal footage of it.")
     device = options.device
     model = from_checkpoint(method, options.checkpoint, device) if method.trained else method.make()
-    seen = watch(
-        model,
-        options.source,
-        options.size or usual or (128, 192),
-        options.normal,
-        options.alarms_an_hour,
-        options.quiet,
-        options.report,
-        options.overlay,
-        options.csv,
-        options.minutes,
-        name in IMAGES,
-        options.tries,
-        facts,
-        lambda text: print(text, flush=True),
-    )
+    with _ended_as_by_ctrl_c():
+        seen = watch(
+            model,
+            options.source,
+            options.size or usual or (128, 192),
+            options.normal,
+            options.alarms_an_hour,
+            options.quiet,
+            options.report,
+            options.overlay,
+            options.csv,
+            options.minutes,
+            name in IMAGES,
+            options.tries,
+            facts,
+            lambda text: print(text, flush=True),
+        )
     for line in (seen.words, *([seen.normal.promise.words] if seen.normal else []), *seen.warnings):
         print(line)
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM, by which services and containers are ended, is taken for Ctrl-C meanwhile."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def reproduce(options: argparse.Namespace) -> None:

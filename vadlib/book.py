@@ -25,9 +25,11 @@ from vadlib.data.base import Video
 from vadlib.data.schema import check as check_parameters
 from vadlib.detector import History
 from vadlib.errors import VadError
+from vadlib.lab import gpu
 from vadlib.lab import records as kept_records
 from vadlib.lab import run as lab
-from vadlib.lab.claims import WAITING, Difference, Value
+from vadlib.lab.claims import WAITING, Claim, Difference, Value
+from vadlib.lab.deviations import SILENT, value_of
 from vadlib.lab.equations import line_of
 from vadlib.lab.schema import Chapter
 from vadlib.lab.sets import SIZES, load
@@ -43,8 +45,10 @@ __all__ = [
     "claims_table",
     "compare",
     "cost",
+    "deviations_table",
     "difference_text",
     "exercise",
+    "ledger",
     "longer",
     "md",
     "printed_table",
@@ -93,7 +97,7 @@ def start(chapter: str, PROFILE: str = "smoke", SEED: int = 0, DEVICE: str = "au
     """
     given = {"PROFILE": PROFILE, "SEED": SEED, "DEVICE": DEVICE}
     check_parameters(Chapter, given, f"the parameters of {chapter}", "Set it in the cell above.")
-    device = pick_device(DEVICE)
+    device = pick_device(gpu.only(DEVICE))
     real = PROFILE != "smoke" and datasets.available("ped2")
     random.seed(SEED)
     np.random.seed(SEED % 2**32)
@@ -406,12 +410,31 @@ def claims_table(paper: str, only: Sequence[str] | None = None) -> None:
     rows, stale = [], _stale()
     for claim in papers.claims_of(paper):
         if only is None or claim.id in only:
-            verdict, found = claim.judged()
-            said = difference_text(found) if found else _evidence_text(claim.evidence, stale)
-            quoted = f"“{claim.sentence}” ({claim.place})"
-            rows.append((quoted, claim.ran, said, verdict, claim.since))
+            rows.append((*_judged(claim, stale), claim.since))
     head = ("the paper says", "what we ran", "evidence", "verdict", "since")
     _table(head, rows, "What the paper claims, and what became of it")
+
+
+def ledger(names: Mapping[str, str]) -> None:
+    """Show every claim of every paper in one table, in which a reader can search.
+
+    names  paper -> what the page calls it
+    """
+    rows, stale = [], _stale()
+    for paper, name in names.items():
+        for claim in papers.claims_of(paper):
+            *what, verdict = _judged(claim, stale)
+            seen = ", ".join(claim.records) or "–"
+            rows.append((name, verdict, *what, seen, f"{claim.id}, {claim.since}"))
+    head = ("paper", "verdict", "it says", "what we ran", "evidence", "records", "name, since")
+    _table(head, rows, "Every claim, and what became of it", find=("paper", "verdict"))
+
+
+def _judged(claim: Claim, stale: set[str]) -> tuple[str, str, str, str]:
+    """A claim as a table shows it: its sentence, what ran, the evidence, the verdict."""
+    verdict, found = claim.judged()
+    said = difference_text(found) if found else _evidence_text(claim.evidence, stale)
+    return f"“{claim.sentence}” ({claim.place})", claim.ran, said, verdict
 
 
 CLEAR = "plaza-clear-standard"  # what the records behind `sight` end in
@@ -465,6 +488,30 @@ def equations_table(paper: str) -> None:
     _table(head, rows, "Where each equation is")
 
 
+def deviations_table(paper: str, chapter: str | None = None) -> None:
+    """Show where the book deviates from a paper: its words, our choice, why, what it may change.
+
+    chapter  only what this chapter lists, where a paper has two
+    The values of a config are those of the profile `standard`, read from it; what is measured, in
+    points of AUC, comes from records.
+    """
+    config = papers.method(paper.replace("_", "-")).config_of("standard")
+    rows = []
+    for d in papers.deviations_of(paper):
+        if chapter in (None, d.chapter):
+            says = d.says if d.says == SILENT else f"“{d.says}”"
+            ours = [f"{k}: {value_of(config, k)}, not {v}" for k, v in d.fields.items()]
+            found = [
+                f"{m.first} − {m.second.removesuffix('-standard')}: {difference_text(m.interval())}"
+                for m in d.measured
+            ]
+            does = d.does + (f" ({'; '.join(ours)})" if ours else "")
+            changes = "; ".join([d.changes.rstrip("."), *found]) + "."
+            rows.append((f"{says} ({d.place})", does, d.why, changes))
+    head = ("the paper says", "we do", "why", "what it may change")
+    _table(head, rows, "Deviations from the paper, and what they may change, in points of AUC")
+
+
 def printed_table(paper: str, name: str) -> None:
     """Show a table of a paper as printed, and our rows below it, marked as ours; † where stale.
 
@@ -509,8 +556,13 @@ def _evidence_text(what: Any, stale: set[str]) -> str:
     return what if isinstance(what, str) else "–"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
-    """A table that scrolls where it does not fit; all text is escaped, $formulas$ are set."""
+def _table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], title: str, find: Sequence[str] = ()
+) -> None:
+    """A table that scrolls where it does not fit; all text is escaped, $formulas$ are set.
+
+    find  columns by whose values a page lets readers choose rows, besides a search for words
+    """
     if not _in_notebook():
         print("\n".join([title, *(" | ".join(row) for row in [head, *rows])]))
         return
@@ -523,9 +575,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> No
     if any("†" in cell for row in rows for cell in row):
         title += " † made by older code."
     label = html.escape(title, quote=True)
+    places = f' data-find="{" ".join(str(head.index(c)) for c in find)}"' if find else ""
     display(
         HTML(
-            f'<div class="vad-scroll" tabindex="0" role="region" aria-label="{label}"><table>'
+            f'<div class="vad-scroll" tabindex="0" role="region" aria-label="{label}"{places}>'
+            "<table>"
             f"<caption>{_formulas(title)}</caption><thead>{line(head, 'th')}</thead>"
             f"<tbody>{body}</tbody></table></div>"
         )
@@ -533,9 +587,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> No
 
 
 def _formulas(text: str) -> str:
-    """Text as HTML, with its $formulas$ as the pages' typesetter wants them."""
+    """Text as HTML, with its $formulas$ as the pages' typesetter wants them, and its `code`."""
     mark = r'<span class="math notranslate nohighlight">\\(\1\\)</span>'
-    return re.sub(r"\$([^$]+)\$", mark, html.escape(text))
+    text = re.sub(r"\$([^$]+)\$", mark, html.escape(text))
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
 
 
 def protocol_card(name: str) -> None:

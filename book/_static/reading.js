@@ -1,4 +1,5 @@
-// What is wider than the page: reachable by keyboard, named for screen readers, fading where cut.
+// What is wider than the page: reachable by keyboard, named for screen readers, fading where cut;
+// and long tables in which one can search.
 // A plain script, no module: browsers refuse modules to pages that are opened from a file.
 (() => {
   const SCROLLS =
@@ -29,9 +30,51 @@
     }
   }
 
+  // A long table in which one can search: words in any cell, and a choice for some columns.
+  function findable(box) {
+    const rows = [...box.querySelectorAll("tbody tr")];
+    const cell = (row, column) => row.cells[column].textContent.trim();
+    const form = document.createElement("form"), said = document.createElement("output");
+    const words = document.createElement("input");
+    words.type = "search";
+    const named = (label, control) => {
+      const line = document.createElement("label");
+      line.append(`${label} `, control);
+      form.append(line);
+    };
+    named("words", words);
+    const choices = box.dataset.find.split(" ").map((text) => {
+      const column = Number(text), choice = document.createElement("select");
+      const values = [...new Set(rows.map((row) => cell(row, column)))];
+      choice.append(new Option("all", ""), ...values.map((value) => new Option(value)));
+      named(box.querySelectorAll("thead th")[column].textContent, choice);
+      return [column, choice];
+    });
+    const show = () => {
+      const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let count = 0;
+      for (const row of rows) {
+        const text = row.textContent.toLowerCase();
+        const kept = wanted.every((word) => text.includes(word)) &&
+          choices.every(([column, { value }]) => !value || cell(row, column) === value);
+        row.hidden = !kept;
+        count += kept;
+      }
+      said.textContent = `${count} of ${rows.length} lines`;
+      mark(box);
+    };
+    form.className = "vad-find";
+    form.append(said);
+    form.addEventListener("input", show);
+    form.addEventListener("submit", (event) => event.preventDefault());
+    box.before(form);
+    show();
+  }
+
   const markAll = () => document.querySelectorAll(SCROLLS).forEach(mark);
 
   document.addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll(".vad-scroll[data-find]").forEach(findable);
     for (const picture of document.querySelectorAll("div.cell_output img")) {
       const wide = () => picture.classList.toggle("vad-wide", picture.naturalWidth > 560);
       picture.complete ? wide() : picture.addEventListener("load", wide);

@@ -118,7 +118,9 @@ def _stream(source: str, say: Callable[[str], Any], most: int) -> Iterator[Frame
             with _connected(source) as container:
                 length = _length(container)
                 for item in _decoded(container, clock, name):
-                    if lost and isinstance(item, Frame):
+                    if lost and isinstance(item, Gap):
+                        continue  # it is part of the loss
+                    if lost:
                         say(f"{name}: there again, after {item.time - gone:.1f} s")
                         yield Gap(gone, item.time - gone, lost)
                         lost = ""
@@ -159,7 +161,7 @@ def _length(container: InputContainer) -> float | None:
 def _connected(source: str) -> Iterator[InputContainer]:
     options = dict(film.STRICT)
     if source.startswith("rtsp"):
-        options["rtsp_transport"] = "tcp"  # packets in order, or none
+        options["rtsp_flags"] = "prefer_tcp"  # packets in order, where the camera can
     what: Any = _Pipe() if source == STDIN else source
     opened: Any = av.open(what, options=options, timeout=(STALL, STALL))
     with opened as container:

@@ -20,6 +20,11 @@ WAITING = "not run yet"
 class Evidence(Protocol):
     """Whatever gives an interval in which more is better for the claim; None without records."""
 
+    @property
+    def records(self) -> tuple[str, ...]:
+        """The names of the records that it is made from."""
+        ...
+
     def interval(self) -> Interval | None:
         """The value and its 95 % interval over videos."""
         ...
@@ -40,6 +45,11 @@ class Difference:
     protocol: str = "headline"
     kind: str = ""
 
+    @property
+    def records(self) -> tuple[str, ...]:
+        """Both."""
+        return tuple(dict.fromkeys((self.first, self.second)))
+
     def interval(self) -> Interval | None:
         """First minus second, mean over the seeds; None where scores are missing."""
         one = term_auc(self.term, self.protocol, self.kind)
@@ -55,6 +65,11 @@ class Value:
     metric: str = "auc"
     term: str = "score"
     protocol: str = "headline"
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        """The one."""
+        return (self.record,)
 
     def row(self) -> dict[str, Any] | None:
         """The result that a record holds; None where there is none."""
@@ -88,6 +103,11 @@ class Claim:
             raise VadError(f"{self.id}: {self.verdict!r} is no verdict", f"Use: {VERDICTS}.")
         if self.verdict == "auto" and isinstance(self.evidence, str | Value):
             raise VadError(f"{self.id} has no interval to judge by", "Give it a Difference.")
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        """The names of the records behind the evidence; none where it is words."""
+        return () if isinstance(self.evidence, str) else self.evidence.records
 
     def judged(self) -> tuple[str, Interval | None]:
         """The verdict, and the interval of the evidence, where it has one.

@@ -18,35 +18,10 @@ from vadlib.detector import Scores
 from vadlib.errors import VadError
 from vadlib.lab.records import Truth, kept, read_record, read_scores, read_truth, scores_path
 from vadlib.measure.frames import frame_auc
-from vadlib.measure.intervals import Interval
+from vadlib.measure.intervals import Interval, Weighted, auc, mean, weighted_bootstrap
 
-Weighted = Callable[[np.ndarray], np.ndarray]  # (draws, videos) counts -> measures, NaN where none
 Tested = Sequence[tuple[Scores, Truth]]  # what one seed has tested, and its truth
 Measure = Callable[[Tested], Weighted]
-
-
-def _ratio(part: np.ndarray, of: np.ndarray) -> np.ndarray:
-    return np.divide(part, of, out=np.full(len(of), np.nan), where=of > 0)
-
-
-def auc(scores: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> Weighted:
-    """The AUC of videos by how often each is drawn: it counts pairs of frames, won by the abnormal
-    one, so that pairs of videos add up. One array a video, which may be empty; ties count half.
-    """
-    odd, calm = ([s[(y > 0) == k] for s, y in zip(scores, labels, strict=True)] for k in (1, 0))
-    owner, frames = np.repeat(np.arange(len(odd)), [len(o) for o in odd]), np.concatenate(odd)
-    won = np.zeros((len(odd), len(calm)))
-    for j, c in enumerate(map(np.sort, calm)):
-        beaten = sum(np.searchsorted(c, frames, side) for side in ("left", "right")) / 2
-        won[:, j] = np.bincount(owner, beaten, len(odd))
-    sizes = [np.array([len(x) for x in part], float) for part in (odd, calm)]
-    return lambda w: _ratio(((w @ won) * w).sum(1), (w @ sizes[0]) * (w @ sizes[1]))
-
-
-def mean(values: Sequence[np.ndarray]) -> Weighted:
-    """The mean over all numbers of the videos drawn: one array a video, which may be empty."""
-    total, size = (np.array([f(v) for v in values], float) for f in (np.sum, len))
-    return lambda w: _ratio(w @ total, w @ size)
 
 
 def term_auc(term: str = "score", protocol: str = "headline", kind: str = "") -> Measure:
@@ -176,7 +151,7 @@ def compared(
         parts = [[m(w[:, [place[n] for n in videos]]) for m in values] for videos, values in runs]
         return sign * np.mean([one - sum(rest) - base for one, *rest in parts], 0)
 
-    return _bootstrap(value, len(names), draws)
+    return weighted_bootstrap(value, len(names), draws)
 
 
 def _seeds(each: list[list[int]]) -> list[tuple[int, ...]]:
@@ -187,16 +162,3 @@ def _seeds(each: list[list[int]]) -> list[tuple[int, ...]]:
         return list(zip(*whole, strict=False))
     common = sorted(set.intersection(*map(set, each)))
     return [tuple(seed for _ in each) for seed in common]
-
-
-def _bootstrap(value: Weighted, count: int, draws: int) -> Interval:
-    """As `measure.bootstrap`, of which it takes the draws, with a value that knows weights."""
-    rng, drawn = np.random.default_rng(0), np.zeros(0)
-    for _ in range(100):
-        picks = rng.integers(count, size=(draws, count))
-        more = value(np.array([np.bincount(p, minlength=count) for p in picks], float))
-        drawn = np.concatenate([drawn, more[np.isfinite(more)]])[:draws]
-        if len(drawn) == draws:
-            low, high = np.quantile(drawn, [0.025, 0.975])
-            return Interval(float(value(np.ones((1, count)))[0]), float(low), float(high), drawn)
-    raise VadError("bootstrap: fewer than 1 draw in 100 has both classes", "Add videos.")

@@ -18,7 +18,7 @@ import numpy as np
 
 from vadlib.errors import VadError
 from vadlib.measure.frames import frame_auc
-from vadlib.measure.intervals import Interval, bootstrap
+from vadlib.measure.intervals import Interval, Weighted, auc, mean, weighted_bootstrap
 
 SEES = 0.75  # half-way between guessing and never failing
 FEWEST_VIDEOS, FEWEST_POINTS = 6, 4
@@ -82,7 +82,8 @@ def curve(
 
     Raises VadError for fewer than six videos at a setting, or four settings.
     """
-    return _curve(dial, at, frame_auc, scores, labels, draws)
+    weighted = [auc(s, y) for s, y in zip(scores, labels, strict=True)]
+    return _curve(dial, at, weighted, [len(s) for s in scores], draws)
 
 
 def twin_curve(
@@ -112,7 +113,7 @@ def twin_curve(
         ]
         for row, seen in zip(scores, labels, strict=True)
     ]
-    return _curve(dial, at, lambda told, _: float(np.mean(told)), aucs, aucs, draws)
+    return _curve(dial, at, [mean(row) for row in aucs], [len(row) for row in aucs], draws)
 
 
 def _told(scores: np.ndarray, twin: np.ndarray, labels: np.ndarray) -> float:
@@ -122,15 +123,17 @@ def _told(scores: np.ndarray, twin: np.ndarray, labels: np.ndarray) -> float:
     return frame_auc([both], [sides])
 
 
-def _curve(dial: str, at: Any, metric: Any, scores: Any, labels: Any, draws: int) -> Curve:
-    fewest = min(map(len, scores), default=0)
-    if fewest < FEWEST_VIDEOS or len(at) < FEWEST_POINTS:
+def _curve(
+    dial: str, at: Sequence[float], measures: list[Weighted], videos: list[int], draws: int
+) -> Curve:
+    if min(videos, default=0) < FEWEST_VIDEOS or len(at) < FEWEST_POINTS:
         raise VadError(
-            f"{dial} has {len(at)} settings with {fewest} videos or more: too few for a threshold",
+            f"{dial} has {len(at)} settings with {min(videos, default=0)} videos or more: "
+            "too few for a threshold",
             f"Take {FEWEST_POINTS} settings and {FEWEST_VIDEOS} videos at each: profile standard.",
         )
     order = np.argsort(at)
-    aucs = [bootstrap(metric, list(scores[i]), list(labels[i]), draws=draws) for i in order]
+    aucs = [weighted_bootstrap(measures[i], videos[i], draws) for i in order]
     return Curve(dial, np.asarray(at, float)[order], aucs)
 
 

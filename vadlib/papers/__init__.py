@@ -124,6 +124,11 @@ def equations_of(paper: str) -> list[Any]:
     return _claims(paper, "EQUATIONS", [], "equations")
 
 
+def deviations_of(paper: str) -> list[Any]:
+    """Where the book does not do what a paper says, or chooses in its place."""
+    return _claims(paper, "DEVIATIONS", [], "deviations")
+
+
 def _claims(paper: str, what: str, none: Any, module: str = "claims") -> Any:
     if paper not in PAPERS:
         raise VadError(f"there is no paper {paper!r}", f"Use one of: {', '.join(PAPERS)}.")

@@ -1,8 +1,8 @@
-"""The picture of an eye chart: rows methods, columns kinds, the threshold as a mark."""
+"""Pictures of the eye chart: thresholds by method and kind, and the curves that they come from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vadlib.errors import VadError
-from vadlib.measure.threshold import Threshold
+from vadlib.measure.threshold import SEES, Curve, Threshold, threshold
 from vadlib.show.plot import COLOURS, WIDTH
 
 BLIND = "#C9C9C9"
@@ -67,3 +67,57 @@ def _mark(ax: Axes, y: float, found: Threshold, largest: float, colour: str, fac
     low, high = np.clip([found.low, found.high], 0, largest)
     ax.plot([low, high], [y, y], color=colour, linewidth=2, linestyle="-")
     ax.plot(float(found.at or 0), y, "o", color=colour, markerfacecolor=face, markersize=5)
+
+
+def curves(sides: Mapping[str, Mapping[str, Mapping[str, Curve]]], dials: Sequence[str]) -> Figure:
+    """AUC against dials, a row of panels for each dial: title -> method -> dial -> curve.
+
+    Bars are intervals over videos, a stroke at the foot is a threshold. Raises VadError as
+    `measure.threshold.threshold` does.
+    """
+    size = (8.4, 0.6 + 2.5 * len(dials))
+    figure, axes = plt.subplots(
+        len(dials), len(sides), figsize=size, sharex="row", sharey=True, squeeze=False
+    )
+    for row, dial in zip(axes, dials, strict=True):
+        for ax, (title, methods) in zip(row, sides.items(), strict=True):
+            for number, (name, found) in enumerate(methods.items()):
+                _curve(ax, found[dial], number, name)
+            ax.axhline(100 * SEES, color="0.4", linestyle=":", linewidth=1)
+            ax.set(title=f"{dial}, {title}", ylim=(40, 101))
+        row[0].set_ylabel("AUC, percent")
+    for ax in axes[-1]:
+        ax.set_xlabel("effect")
+    axes[0, -1].legend(frameon=False)
+    return figure
+
+
+def _curve(ax: Axes, curve: Curve, number: int, name: str) -> None:
+    """One method's AUCs with their intervals, set aside a little, and its threshold."""
+    colour, value = COLOURS[number], 100 * curve.values
+    ends = 100 * np.array([[a.low, a.high] for a in curve.auc]).T
+    at = curve.at + 0.015 * number
+    ax.errorbar(at, value, np.abs(ends - value), fmt="o-", label=name, color=colour, markersize=4)
+    if (passed := threshold(curve).at) is not None:
+        ax.plot([passed] * 2, [40, 44], color=colour, linewidth=3, linestyle="-")
+
+
+def bearing(rows: Mapping[str, Mapping[str, Curve]], usual: Mapping[str, float]) -> Figure:
+    """AUC against each condition, a line for each method: method -> condition -> curve.
+
+    usual  condition -> the setting under which all were trained, a grey line
+    """
+    figure, axes = plt.subplots(
+        2, -(-len(usual) // 2), figsize=(8.4, 5.4), sharey=True, squeeze=False
+    )
+    for ax, (dial, setting) in zip(axes.flat, usual.items(), strict=True):
+        ax.axvline(setting, color="0.7", linewidth=1, linestyle="-", zorder=0)
+        for number, (name, row) in enumerate(rows.items()):
+            line = {"color": COLOURS[number % 7], "linestyle": ("-", "--")[number // 7]}
+            ax.plot(row[dial].at, 100 * row[dial].values, marker="o", ms=3, label=name, **line)
+        ax.set(title=dial, xticks=next(iter(rows.values()))[dial].at)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("AUC, percent")
+    labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*labels, loc="outside lower center", ncols=5, frameon=False)
+    return figure

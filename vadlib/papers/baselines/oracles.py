@@ -209,16 +209,14 @@ WAY = 5  # frames before and after, over which a way is straight or not
 
 
 def steps(spots: np.ndarray, reach: int = 1) -> np.ndarray:
-    """How far each went per frame, over `reach` frames before and after where it was seen then:
-    (T, N, 2) with NaN -> (T, N, 2), 0 where nothing is known."""
-    past, future = spots.copy(), spots.copy()
-    past[reach:], future[:-reach] = spots[:-reach], spots[reach:]
-    past = np.where(np.isnan(past), spots, past)
-    future = np.where(np.isnan(future), spots, future)
-    there = 2.0 * reach * np.ones(len(spots))
-    there[:reach] -= reach
-    there[-reach:] -= reach
-    return np.nan_to_num((future - past) / there[:, None, None])
+    """How far each went per frame, over `reach` frames before and after, or over the one of them
+    in which it was seen: (T, N, 2) with NaN -> (T, N, 2), 0 where nothing is known."""
+    unseen = np.full_like(spots[:reach], np.nan)
+    past = np.concatenate([unseen, spots[:-reach]])
+    future = np.concatenate([spots[reach:], unseen])
+    known = (~np.isnan(past[..., :1])).astype(int) + ~np.isnan(future[..., :1])
+    past, future = (np.where(np.isnan(x), spots, x) for x in (past, future))
+    return np.nan_to_num((future - past) / (reach * np.maximum(known, 1)))
 
 
 def company(spots: np.ndarray, role: np.ndarray, most: float = 0.15) -> np.ndarray:

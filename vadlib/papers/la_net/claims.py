@@ -26,6 +26,11 @@ class Measured:
     second: str | float
     sign: float = 1.0
 
+    @property
+    def records(self) -> tuple[str, ...]:
+        """Both, or the one that stands against a number."""
+        return tuple(x for x in (self.first, self.second) if isinstance(x, str))
+
     def interval(self) -> Interval | None:
         """First minus second, or second minus first where less is better; None without records."""
         return compared(self.measure, self.first, self.second, sign=self.sign)

@@ -34,6 +34,11 @@ class Fewer:
     first: str
     second: str
 
+    @property
+    def records(self) -> tuple[str, ...]:
+        """Both."""
+        return on(self.first), on(self.second)
+
     def interval(self) -> Interval | None:
         """Share that the second reads minus that of the first; None without records."""
         rows = [Value(on(row), "memory used").row() for row in (self.first, self.second)]

@@ -120,6 +120,11 @@ class Measured:
     second: str | float = 0.0
     kind: str = ""
 
+    @property
+    def records(self) -> tuple[str, ...]:
+        """Both, or the one that stands against a number."""
+        return tuple(x for x in (self.first, self.second) if isinstance(x, str))
+
     def interval(self) -> Interval | None:
         """First minus second; None without records."""
         return compared({"standout": standout}[self.measure](self.kind), self.first, self.second)
@@ -131,6 +136,11 @@ class AboveChance:
 
     name: str
     term: str = "score"
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        """The one."""
+        return (self.name,)
 
     def interval(self) -> Interval | None:
         """How far above chance; None without records."""
@@ -144,6 +154,11 @@ class OverUntrained:
 
     first: str
     rule: str
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        """Both."""
+        return self.first, self.rule
 
     def interval(self) -> Interval | None:
         """First minus rule; None without records."""
