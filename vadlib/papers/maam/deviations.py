@@ -56,7 +56,7 @@ DEVIATIONS = [
         "3.3.2, (8)",
         "A sum over items, as printed.",
         "The authors' code takes a mean, which makes its $\\alpha$ smaller by a factor of $N$.",
-        "How sparse the memory's answers become; the row has a thousand times the paper's $\\alpha$.",
+        "How sparse the memory's answers become; the row has it a thousandfold.",
         measured=(differ("maam-alpha3e-1", "maam"),),
     ),
     Deviation(
