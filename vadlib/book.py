@@ -484,10 +484,10 @@ def deviations_table(paper: str, chapter: str | None = None) -> None:
                 f"{m.first} − {m.second.removesuffix('-standard')}: {difference_text(m.interval())}"
                 for m in d.measured
             ]
-            does = d.does + (f" ({'; '.join(ours)})" if ours else "")
+            does = d.does.rstrip(".") + (f" ({'; '.join(ours)})" if ours else "") + "."
             changes = "; ".join([d.changes.rstrip("."), *found]) + "."
-            rows.append((f"{says} ({d.place})", does, d.why, changes))
-    head = ("the paper says", "we do", "why", "what it may change")
+            rows.append((f"{says} ({d.place})", f"{does} {d.why}", changes))
+    head = ("the paper says", "we do, and why", "what it may change")
     _table(head, rows, "Deviations from the paper, and what they may change, in points of AUC")
 
 
