@@ -488,7 +488,8 @@ def deviations_table(paper: str, chapter: str | None = None) -> None:
             changes = "; ".join([d.changes.rstrip("."), *found]) + "."
             rows.append((f"{says} ({d.place})", f"{does} {d.why}", changes))
     head = ("the paper says", "we do, and why", "what it may change")
-    _table(head, rows, "Deviations from the paper, and what they may change, in points of AUC")
+    title = "Deviations from the paper, and what they may change, in points of AUC"
+    _table(head, rows, title, "vad-scroll vad-prose")
 
 
 def printed_table(paper: str, name: str) -> None:
@@ -535,7 +536,9 @@ def _evidence_text(what: Any, stale: set[str]) -> str:
     return what if isinstance(what, str) else "–"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+def _table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], title: str, kind: str = "vad-scroll"
+) -> None:
     """A table that scrolls where it does not fit; all text is escaped, $formulas$ are set."""
     if not _in_notebook():
         print("\n".join([title, *(" | ".join(row) for row in [head, *rows])]))
@@ -551,7 +554,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> No
     label = html.escape(title, quote=True)
     display(
         HTML(
-            f'<div class="vad-scroll" tabindex="0" role="region" aria-label="{label}"><table>'
+            f'<div class="{kind}" tabindex="0" role="region" aria-label="{label}"><table>'
             f"<caption>{_formulas(title)}</caption><thead>{line(head, 'th')}</thead>"
             f"<tbody>{body}</tbody></table></div>"
         )
