@@ -71,7 +71,7 @@ def test_the_table_reads_config_and_records(monkeypatch, capsys):
     lr = papers.method("maam").config_of("standard").train.lr
     said = capsys.readouterr().out
     assert (
-        f"“Words.” (4.1) | Ours. (train.lr: {lr}, not 1.0) | Time. | Much; a − b: not run yet."
+        f"“Words.” (4.1) | Ours (train.lr: {lr}, not 1.0). Time. | Much; a − b: not run yet."
         in said
     )
     book.deviations_table("maam", chapter="another")

@@ -505,11 +505,12 @@ def deviations_table(paper: str, chapter: str | None = None) -> None:
                 f"{m.first} − {m.second.removesuffix('-standard')}: {difference_text(m.interval())}"
                 for m in d.measured
             ]
-            does = d.does + (f" ({'; '.join(ours)})" if ours else "")
+            does = d.does.rstrip(".") + (f" ({'; '.join(ours)})" if ours else "") + "."
             changes = "; ".join([d.changes.rstrip("."), *found]) + "."
-            rows.append((f"{says} ({d.place})", does, d.why, changes))
-    head = ("the paper says", "we do", "why", "what it may change")
-    _table(head, rows, "Deviations from the paper, and what they may change, in points of AUC")
+            rows.append((f"{says} ({d.place})", f"{does} {d.why}", changes))
+    head = ("the paper says", "we do, and why", "what it may change")
+    title = "Deviations from the paper, and what they may change, in points of AUC"
+    _table(head, rows, title, "vad-scroll vad-prose")
 
 
 def printed_table(paper: str, name: str) -> None:
@@ -557,11 +558,16 @@ def _evidence_text(what: Any, stale: set[str]) -> str:
 
 
 def _table(
-    head: Sequence[str], rows: Sequence[Sequence[str]], title: str, find: Sequence[str] = ()
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    title: str,
+    find: Sequence[str] = (),
+    kind: str = "vad-scroll",
 ) -> None:
     """A table that scrolls where it does not fit; all text is escaped, $formulas$ are set.
 
     find  columns by whose values a page lets readers choose rows, besides a search for words
+    kind  the classes of its style
     """
     if not _in_notebook():
         print("\n".join([title, *(" | ".join(row) for row in [head, *rows])]))
@@ -578,7 +584,7 @@ def _table(
     places = f' data-find="{" ".join(str(head.index(c)) for c in find)}"' if find else ""
     display(
         HTML(
-            f'<div class="vad-scroll" tabindex="0" role="region" aria-label="{label}"{places}>'
+            f'<div class="{kind}" tabindex="0" role="region" aria-label="{label}"{places}>'
             "<table>"
             f"<caption>{_formulas(title)}</caption><thead>{line(head, 'th')}</thead>"
             f"<tbody>{body}</tbody></table></div>"
