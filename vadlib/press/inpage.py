@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 from vadlib import papers
@@ -49,23 +51,35 @@ def fetch(cache: Path) -> tuple[Path | None, str]:
     """
     package = cache / (PACKAGE.replace("@", "-") + ".tgz")
     if not package.exists():
-        if shutil.which("npm") is None:
-            return None, "npm is not on this machine"
-        cache.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "pack", PACKAGE, "--pack-destination", str(cache), "--silent"]
-        command += ["--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=60000"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cache)
-        except subprocess.TimeoutExpired:
-            return None, f"npm took more than five minutes over {PACKAGE}"
-        if done.returncode or not package.exists():
-            lines = done.stderr.strip().splitlines() or ["it said nothing"]
-            return None, f"npm could not fetch {PACKAGE} ({lines[0]})"
+        why = download(package)
+        if why:
+            return None, why
     kind, _, wanted = INTEGRITY.partition("-")
     got = base64.b64encode(hashlib.new(kind, package.read_bytes()).digest()).decode()
     if got != wanted:
         raise VadError(f"{package} is not {PACKAGE} as it was pinned", "Delete it, and ask why.")
     return package, ""
+
+
+def download(package: Path) -> str:
+    """Let npm fetch the package, whole or not at all; returns "", or what npm complained about."""
+    npm = shutil.which("npm")
+    if npm is None:
+        return "npm is not on this machine"
+    package.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=package.parent) as folder:
+        command = [npm, "pack", PACKAGE, "--silent", "--ignore-scripts"]
+        command += ["--fetch-retries=1", "--fetch-timeout=60000"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder)
+        except subprocess.TimeoutExpired:
+            return f"npm took more than five minutes over {PACKAGE}"
+        made = Path(folder) / package.name
+        if done.returncode or not made.exists():
+            said = done.stderr.strip().splitlines() or ["it gave no reason"]
+            return f"npm could not fetch {PACKAGE} ({said[0]})"
+        os.replace(made, package)
+    return ""
 
 
 def unpack(package: Path, folder: Path) -> None:
