@@ -234,7 +234,7 @@ export async function device(figure) {
         `<rect class="cursor" x="${x(t)}" y="0" width="3" height="${H}"/>`) + legend(SCORE, TRUTH);
       said.textContent = `Frame ${data.index[t]}, in truth ${data.labels[t] ? "abnormal" : "normal"}: ` +
         `score ${one.score.toFixed(2)} here, ${data.scores[t].toFixed(2)} in PyTorch, above that of ` +
-        `${percent(lower / scores.length, 0)} of this clip's frames. ${checked}`;
+        `${percent(lower / scores.length, 0)} of this clip's frames.`;
     };
     const own = async (source, words) => {
       try {
@@ -261,7 +261,10 @@ export async function device(figure) {
       Object.assign(camera, { disabled: true, textContent: "webcam: on https and localhost only" });
     panel.replaceChildren(row, file, camera);
     figure.querySelector(".vad-film").hidden = true;
+    const note = Object.assign(document.createElement("p"), { textContent: checked });
+    note.className = "vad-checked";
     panel.after(place, strips);
+    said.before(note);
     clip();
     row.querySelector("input").focus();
   }
