@@ -1,8 +1,11 @@
 """What several test files share: a private cache, and a few tiny videos."""
 
+import functools
 import getpass
 import shutil
 import tempfile
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +34,27 @@ def chromium():
     if path is None:
         pytest.skip("no Chromium on this machine")
     with sync_api.sync_playwright() as driver:
-        yield driver.chromium.launch(executable_path=path, args=["--allow-file-access-from-files"])
+        args = ["--allow-file-access-from-files"]
+        args += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        yield driver.chromium.launch(executable_path=path, args=args)
+
+
+@pytest.fixture
+def served():
+    """Serves a folder at an address of this machine, as `make serve` does; returns the address."""
+    servers = []
+
+    def serve(folder):
+        quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+        make = functools.partial(quiet, directory=str(folder))
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), make))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}/"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture

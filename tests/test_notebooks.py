@@ -16,7 +16,7 @@ CHAPTERS = [path for path in NOTEBOOKS if path.name[0].isdigit()]
 FIRST = ["title", "setup", "parameters-note", "parameters"]
 DRAWS = re.compile(
     r"\bplot\.(diagram|score_strip|heat_over_frame|flow_wheel|flow_arrows|roc|sheet)\("
-    r"|\bplt\.(subplots|figure|plot|imshow|bar|hist)\("
+    r"|\bplt\.(subplots|figure|plot|imshow|bar|hist)\(|\bsns\.\w+plot\("
 )
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from vadlib.errors import VadError
-from vadlib.press import pages, publish, runner
+from vadlib.press import inpage, pages, publish, runner
 
 ROOT = Path(__file__).parent.parent
 API = (ROOT / "book" / "api.md").read_text()
@@ -91,6 +91,22 @@ def test_a_book_is_executed_built_and_cached(book, capfd):
     assert '<meta name="description" content="Is this new prose?" />' in page
     for number in ("Fig. 1.1 ", ">(1.1)<", ">(1.2)<", ">Fig. 1.1<", ">Eq. 1.2<"):
         assert number in page, "figures and equations are counted by chapter"
+
+
+def test_without_npm_the_book_is_built_and_says_what_stands_in_its_place(book, capfd, monkeypatch):
+    """The page with a detector is built all the same: with its film, and without the script."""
+    show = "from IPython.display import HTML\n\n"
+    show += """HTML('<figure class="vad-move vad-inpage"><b>film</b></figure>')"""
+    cells = [("title", "# In the page"), ("p", *HEAD), ("said", "Words."), ("show", show, {})]
+    write(book / "book" / "in_your_browser.ipynb", cells)
+    (book / "_toc.yml").write_text("format: jb-book\nroot: in_your_browser\n")
+    monkeypatch.setattr(inpage.shutil, "which", lambda name: None)
+    assert run(book) == 0
+    said = capfd.readouterr().out
+    assert "A film stands in place of the detector in in_your_browser: npm is not on" in said
+    page = (book / "_build/html/in_your_browser.html").read_text()
+    assert "<b>film</b>" in page and "InferenceSession" not in page
+    assert not (book / "_build/html/_static/ort").exists()
 
 
 def test_chapters_count_for_themselves_and_other_pages_without_a_number(monkeypatch):

@@ -23,6 +23,16 @@ def describe(doctree) -> str:
     return text if len(text) <= 200 else text[:199].rsplit(" ", 1)[0] + " …"
 
 
+def scripts(static: Path, inside: bool) -> str:
+    """What brings a page's figures to life; with a detector inside it, if its runtime is here."""
+    script, runtime = (static / "moving.js").read_text(encoding="utf-8"), static / "ort"
+    if inside and runtime.is_dir():
+        size = sum(p.stat().st_size for p in runtime.iterdir()) / 1e6
+        more = (static / "inpage.js").read_text(encoding="utf-8")
+        script += "\n" + more.replace("@MEGABYTES@", f"{size:.0f}")
+    return script
+
+
 def setup(app):
     def process(app, page, template, context, doctree):
         if doctree is not None and (said := describe(doctree)):
@@ -30,8 +40,9 @@ def setup(app):
             context["metatags"] = context.get("metatags", "") + tag
         for old, new in ROLES.items():
             context["body"] = context.get("body", "").replace(old, new)
-        if 'class="vad-move"' in context["body"]:
-            script = (Path(app.srcdir) / "_static" / "moving.js").read_text(encoding="utf-8")
+        if 'class="vad-move' in context["body"]:
+            inside = 'class="vad-move vad-inpage"' in context["body"]
+            script = scripts(Path(app.srcdir) / "_static", inside)
             context["body"] += f'<script type="module">{script}</script>'
 
     app.connect("html-page-context", process)

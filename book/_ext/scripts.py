@@ -2,10 +2,10 @@
 
 Sphinx and Jupyter Book both ask for MathJax, and Thebe's settings arrive twice: either would start
 every page with a script error. Jupyter Book loads whatever lies in `_static`; but moving.js is a
-module, which `head.py` puts into the pages that move.
+module, which `head.py` puts into the pages that move, and so is inpage.js.
 """
 
-NEVER = ("thebe", "moving.js")
+NEVER = ("thebe", "moving.js", "inpage.js")
 
 
 def setup(app):

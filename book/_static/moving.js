@@ -280,4 +280,4 @@ export function wake(figure) {
   show();
 }
 
-document.querySelectorAll("figure.vad-move").forEach(wake);
+document.querySelectorAll("figure.vad-move[data-kind]").forEach(wake);

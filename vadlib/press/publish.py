@@ -20,7 +20,7 @@ from vadlib.data.store import digest
 from vadlib.errors import VadError
 from vadlib.lab.records import records
 from vadlib.lab.schema import Chapter
-from vadlib.press import pages, runner
+from vadlib.press import inpage, pages, runner
 
 DEFAULTS = {"PROFILE": "smoke", "SEED": 0, "DEVICE": "auto"}
 
@@ -224,6 +224,10 @@ def build(root: Path, found: dict[str, Path], folder: Path) -> int:
     waiting = pages.write_stage(root, stage, found, folder)
     if waiting:
         print(f"Shown without outputs, because they have not run yet: {', '.join(waiting)}")
+    if inpage.PAGE in found:
+        missing = inpage.write(stage / "_static" / "ort", root / "_build" / "npm")
+        if missing:
+            print(f"A film stands in place of the detector in {inpage.PAGE}: {missing}.")
     html, log = root / "_build" / "html", root / "_build" / "jupyter-book.log"
     shutil.rmtree(html, ignore_errors=True)
     print("Building the pages …", flush=True)
