@@ -56,6 +56,7 @@ __all__ = [
     "records",
     "records_table",
     "results",
+    "seeds",
     "solution",
     "start",
     "train_or_load",
@@ -358,6 +359,24 @@ def results(**where: Any) -> list[dict[str, Any]]:
     rows = [{k: r[k] for k in shared} | result for r in records() for result in r["results"]]
     wanted = {k: v if isinstance(v, list | tuple | set) else [v] for k, v in where.items()}
     return [row for row in rows if all(row.get(k) in v for k, v in wanted.items())]
+
+
+def seeds(**where: Any) -> Any:
+    """The `results` as a long table for seaborn, a row for each seed; where as for `results`.
+
+    A DataFrame; "value" is the number that a seed came to, AUCs in percent, and "kind" the kind of
+    anomaly where the metric is one of a kind.
+    """
+    import pandas as pd
+
+    rows = [
+        {"name": row["name"], "method": row["method"], "term": row["term"], "seed": seed}
+        | {"kind": row["metric"].partition(", ")[2], "metric": row["metric"]}
+        | {"value": 100 * value if row["metric"].split(",")[0] in FRACTIONS else value}
+        for row in results(**where)
+        for seed, value in zip(row["seeds"], row["values"], strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["name", "method", "term", "seed", "kind", "metric", "value"])
 
 
 def records_table(
