@@ -529,7 +529,7 @@ def deviations_table(paper: str, chapter: str | None = None) -> None:
             rows.append((f"{says} ({d.place})", f"{does} {d.why}", changes))
     head = ("the paper says", "we do, and why", "what it may change")
     title = "Deviations from the paper, and what they may change, in points of AUC"
-    _table(head, rows, title, "vad-scroll vad-prose")
+    _table(head, rows, title, kind="vad-scroll vad-prose")
 
 
 def printed_table(paper: str, name: str) -> None:
@@ -580,6 +580,7 @@ def _table(
     head: Sequence[str],
     rows: Sequence[Sequence[str]],
     title: str,
+    *,
     find: Sequence[str] = (),
     kind: str = "vad-scroll",
 ) -> None:
