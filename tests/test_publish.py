@@ -93,6 +93,17 @@ def test_a_book_is_executed_built_and_cached(book, capfd):
         assert number in page, "figures and equations are counted by chapter"
 
 
+def test_a_page_that_heeds_no_parameter_is_executed_once_for_all(book, capfd):
+    chapter(book, code="print(SEED, 6 * 7)")
+    assert run(book, "--set", "SEED=3") == 0
+    assert run(book, "--set", "SEED=4") == 0
+    assert "unchanged" not in capfd.readouterr().out, "it heeds the seed"
+    assert run(book, "--set", "SEED=4", "--set", "PROFILE=standard") == 0
+    assert "unchanged, not run again" in capfd.readouterr().out, "and not the profile"
+    page = (book / "_build/html/01_tiny.html").read_text()
+    assert "4 42" in page and "standard" in page and "smoke" not in page.partition("4 42")[0]
+
+
 def test_without_npm_the_book_is_built_and_says_what_stands_in_its_place(book, capfd, monkeypatch):
     """The page with a detector is built all the same: with its film, and without the script."""
     show = "from IPython.display import HTML\n\n"

@@ -84,6 +84,24 @@ def check_parameters(notebook: nbformat.NotebookNode, path: Path, parameters: di
         )
 
 
+def heeded(notebook: nbformat.NotebookNode, path: Path, parameters: dict) -> dict[str, Any]:
+    """The parameters that a cell names; the others cannot change what a page shows."""
+    given = parameters_cell(notebook, path)
+    text = "\n".join(c.source for c in code_cells(notebook) if c is not given)
+    return {k: v for k, v in parameters.items() if re.search(rf"\b{re.escape(k)}\b", text)}
+
+
+def given(executed: nbformat.NotebookNode, parameters: dict) -> nbformat.NotebookNode:
+    """An executed page, shown with these parameters, which change nothing else on it."""
+    from papermill.translators import PythonTranslator
+
+    for cell in executed.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.source = PythonTranslator.codify(parameters)
+    executed.metadata["vadlib"]["parameters"] = parameters
+    return executed
+
+
 def surroundings(root: Path) -> str:
     """Hash of all that a chapter can see besides itself: library, environment, records, data."""
     runner = {"runner.py", "publish.py", "__main__.py"}
@@ -113,8 +131,9 @@ def run(
 ) -> Run:
     """Execute the notebook at path, or take the cached run of equal code, data and parameters.
 
-    parameters  values for the names in its `parameters` cell
-    folder      where executed notebooks are kept, one folder for each set of parameters
+    parameters  values for the names in its `parameters` cell; a page that names none of them is
+                the same for all
+    folder      where executed notebooks are kept, one folder for each set of parameters, in one
     around      what `surroundings(root)` says
     tick        called every half second with the seconds since the start
     Raises VadError for unknown parameters, ChapterFailed when a cell raises.
@@ -122,14 +141,15 @@ def run(
     source = read(path)
     check_parameters(source, path, parameters)
     cells = [(c.id, c.source, c.metadata) for c in code_cells(source)]
-    key = digest(cells, around, parameters)
+    key = digest(cells, around, heeded(source, path, parameters))
     kept = folder / path.name
-    if kept.exists() and not fresh:
-        executed = read(kept)
-        stamp = executed.metadata["vadlib"]
-        if stamp["key"] == key:
-            return Run(executed, stamp["seconds"], stamp["peak_mb"], cached=True)
     folder.mkdir(parents=True, exist_ok=True)
+    for known in [] if fresh else [kept, *sorted(folder.parent.glob(f"*/{path.name}"))]:
+        executed = read(known) if known.exists() else None
+        stamp = executed.metadata["vadlib"] if executed else {}
+        if executed and stamp["key"] == key:
+            nbformat.write(given(executed, parameters), kept)
+            return Run(executed, stamp["seconds"], stamp["peak_mb"], cached=True)
     partial = kept.with_suffix(".partial.ipynb")
     watch = Watch(tick)
     with watch:
