@@ -1,6 +1,7 @@
 """Films of every kind that people have, made here: right to the pixel, or refused."""
 
 import random
+import warnings
 from fractions import Fraction
 
 import av
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vadlib.__main__ import main
 from vadlib.data import film, video
-from vadlib.errors import VadError
+from vadlib.errors import VadError, VadNotice
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -215,8 +217,8 @@ def damaged(content, how, where, much):
     return content[:at] + rest + (b"" if how == "cut" else content[at + much :])
 
 
-# FFV1 has a checksum for every slice. MPEG and H.264 have a grammar alone, which most damage
-# breaks: that a flipped bit gives another picture that could be meant is rare, and goes unseen.
+# FFV1 has a checksum for every slice. MPEG and H.264 have a grammar alone, which most damage breaks:
+# what does not makes another picture that could be meant, and goes unseen. No frame gets lost.
 @settings(
     max_examples=200,
     deadline=None,
@@ -233,3 +235,61 @@ def test_damage_is_refused_or_harmless(whole, tmp_path, damage):
     except VadError:
         return
     assert not found or np.array_equal(np.stack(found), frames)  # no frames are refused by `read`
+
+
+COUNTED = {"avi", "mp4", "mov"}  # other heads say how long a film is, to a second
+
+
+@kinds
+@pytest.mark.filterwarnings("ignore::vadlib.errors.VadNotice")
+def test_damage_loses_no_frame_without_a_word(tmp_path, suffix, codec, pixels):
+    path = make(tmp_path / f"whole.{suffix}", noisy(20, 32, 48), codec, pixels)
+    content, length, refused = path.read_bytes(), len(video.read(path)), 0
+    for seed in range(40):
+        path = tmp_path / f"film{seed}.{suffix}"
+        path.write_bytes(damaged(content, "flip", seed, 3))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            try:
+                found = len(video.read(path))
+            except VadError as error:
+                refused += path.name in str(error)
+                continue
+        assert found == length or told or suffix not in COUNTED
+    assert refused > 10, "most damage is seen"
+
+
+def test_frames_that_a_head_hides_are_told(tmp_path, capsys):
+    path = make(tmp_path / "film.mp4", noisy(12), pts=[4 * i - 16 for i in range(12)])
+    with pytest.warns(VadNotice, match=r"film\.mp4 has 12 frames, of which its head hides 4"):
+        assert len(video.read(path)) == 8
+    assert main(["score", "copy-last", str(path)]) == 0
+    assert capsys.readouterr().err.count("vadlib: ") == 1
+
+
+def test_times_that_contradict_each_other_are_refused(tmp_path, monkeypatch):
+    path = make(tmp_path / "film.mp4", noisy(8))
+    monkeypatch.setattr(film, "REORDERED", 0.01)  # as if a frame were shown long after its decoding
+    with pytest.raises(VadError, match="contradict each other"):
+        video.read(path)
+
+
+def test_a_film_whose_head_names_no_known_format_is_refused(tmp_path):
+    path = make(tmp_path / "film.mp4", noisy(8))
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(VadError, match=r"film\.mp4"):
+        video.read(path)
+
+
+def test_a_folder_is_told_from_a_film(tmp_path, capsys):
+    assert main(["score", "copy-last", str(tmp_path)]) == 2
+    assert f"{tmp_path} is a folder. Name the films in it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("times,kept", [([-0.2, -0.1, 1.1], True), ([-2.0], False), ([3.0], False)])
+def test_frames_hidden_far_from_the_others_are_damage(tmp_path, times, kept):
+    if kept:
+        film._check_hidden(times, 0.0, 1.0, tmp_path)
+    else:
+        with pytest.raises(VadError, match="cannot be meant"):
+            film._check_hidden(times, 0.0, 1.0, tmp_path)

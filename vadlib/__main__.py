@@ -11,12 +11,13 @@ import shlex
 import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vadlib.errors import VadError, writing
+from vadlib.errors import VadError, VadNotice, writing
 
 # Threads that wait for each other by spinning are 5 to 20 times slower than one thread where other
 # work runs beside them. It must be said before PyTorch is loaded.
@@ -32,14 +33,31 @@ def main(argv: list[str] | None = None) -> int:
 
         follow_parent()
     try:
-        settled(options)
-        options.run(options)
+        with notices():
+            settled(options)
+            options.run(options)
     except VadError as error:
         print(f"vadlib: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `vadlib status | head`
         sys.stderr.close()
     return 0
+
+
+@contextmanager
+def notices() -> Iterator[None]:
+    """What the library warns of, as a line of ours; other warnings as Python shows them."""
+    with warnings.catch_warnings():
+        plain = warnings.showwarning
+
+        def told(message: Warning | str, kind: type[Warning], *place: Any) -> None:
+            if issubclass(kind, VadNotice):
+                print(f"vadlib: {message}", file=sys.stderr)
+            else:
+                plain(message, kind, *place)
+
+        warnings.showwarning = told
+        yield
 
 
 def settled(options: argparse.Namespace) -> None:

@@ -36,3 +36,7 @@ def writing(path: str | Path, remedy: str) -> Iterator[None]:
         else:
             problem = f"{path} cannot be written ({error.strerror or error})"
         raise VadError(problem, remedy) from error
+
+
+class VadNotice(UserWarning):
+    """What was done can be used, and there is something to know about it."""
