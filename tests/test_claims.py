@@ -72,6 +72,7 @@ def test_a_mean_over_videos_is_that_of_the_library():
 class Known:
     def __init__(self, low, high):
         self.found = Interval((low + high) / 2, low, high, np.zeros(1))
+        self.records = ()
 
     def interval(self):
         return self.found
@@ -219,8 +220,8 @@ def test_the_ledger_has_every_line_with_its_records(capsys):
     assert len(lines) == len(ALL)
     for line, (paper, claim) in zip(lines, ALL, strict=True):
         name, verdict, _, ran, _, records, known = line.split(" | ")
-        assert (name, known) == (paper.upper(), f"{claim.id}, {claim.since}")
-        assert (verdict, ran) == (claim.judged()[0], claim.ran) and records == (
+        assert (name, known) == (paper.upper(), f"{claim.id}, {claim.dated}")
+        assert (verdict, ran) == (claim.judged()[0], claim.scale) and records == (
             ", ".join(claim.records) or "–"
         )
 
@@ -251,6 +252,37 @@ def test_a_difference_is_a_paired_bootstrap_over_the_common_seeds(kept):
     first = measure.frame_auc(noise[0], truth) - measure.frame_auc(noise[3], truth)
     assert both.value == pytest.approx((first + got.value) / 2)
     assert claims.Difference("b", "a").interval().value == pytest.approx(-both.value)
+
+
+def test_one_trained_seed_stands_against_its_own_and_a_rule_against_all(kept, monkeypatch):
+    for run in [("net", 0), ("net", 1), ("rule", 0), ("once", 0)]:
+        kept[run] = []
+    monkeypatch.setattr(compare, "_drawn", lambda name: name != "rule")
+    assert compare.seeds_between("net", "rule") == [(0, 0), (1, 0)]
+    assert compare.seeds_between("net", "once") == [(0, 0)]
+    assert compare.seeds_between("once", "rule", "net") == [(0, 0, 0)]
+    assert compare.seeds_between("rule") == [(0,)] and compare.seeds_between("net", "none") == []
+
+
+def test_what_is_drawn_is_known_by_its_cost():
+    names = ("zero-flow", "attributes", "local-patterns-velocity", "maam", "maam-neither")
+    found = [compare._drawn(f"{name}-ped2-standard") for name in names]
+    assert found == [False, False, False, True, True]
+
+
+def test_a_claim_tells_its_seeds_and_the_date_of_its_newest_record():
+    ours = claims.Difference("maam-ped2-standard", "zero-flow-ped2-standard")
+    claim = claims.Claim("x", "s", "p", "ran so", "auto", "2026-11-01", ours)
+    assert claim.scale == "ran so; 3 seeds"
+    made = (compare.read_record(compare.kept("results") / f"{n}.json") for n in ours.records)
+    assert claim.dated == max(record["created"][:10] for record in made) > "2026-11-01"
+    said = claims.Claim("x", "s", "p", "ran so", claims.UNJUDGED, "2026-11-01", "words")
+    assert (said.scale, said.dated) == ("ran so", "2026-11-01")
+
+
+def test_a_value_that_was_never_measured_has_no_verdict():
+    claim = claims.Claim("x", "s", "p", "r", claims.UNJUDGED, "2026-11-25", claims.Value("no-such"))
+    assert claim.judged() == (claims.WAITING, None) and claim.scale == "r"
 
 
 @pytest.mark.parametrize("protocol,kind", [("headline", "a"), ("macro", ""), ("macro", "a")])

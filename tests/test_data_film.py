@@ -217,7 +217,7 @@ def damaged(content, how, where, much):
     return content[:at] + rest + (b"" if how == "cut" else content[at + much :])
 
 
-# FFV1 has a checksum for every slice. MPEG and H.264 have a grammar alone, which most damage breaks:
+# FFV1 has a checksum for every slice. MPEG and H.264 have a grammar most damage breaks:
 # what does not makes another picture that could be meant, and goes unseen. No frame gets lost.
 @settings(
     max_examples=200,

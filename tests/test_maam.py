@@ -402,8 +402,10 @@ def test_fewer_items_are_what_the_second_reads_minus_the_first(monkeypatch):
             {"values": read[self.record.split("-")[0]]} if "no" not in self.record else None
         ),
     )
+    monkeypatch.setattr(claims, "seeds_of", lambda name: list(range(len(read[name.split("-")[0]]))))
     found = claims.Fewer("few", "many").interval()
     assert found is not None
     assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0, 0.4))
     assert claims.Fewer("few", "no").interval() is None
-    assert claims.Fewer("few", "short").interval() is None
+    once = claims.Fewer("few", "short").interval()
+    assert (once.value, once.low, once.high) == pytest.approx((0.4, 0.4, 0.4)), "the seed of both"

@@ -429,7 +429,7 @@ def claims_table(paper: str, only: Sequence[str] | None = None) -> None:
     rows, stale = [], _stale()
     for claim in papers.claims_of(paper):
         if only is None or claim.id in only:
-            rows.append((*_judged(claim, stale), claim.since))
+            rows.append((*_judged(claim, stale), claim.dated))
     head = ("the paper says", "what we ran", "evidence", "verdict", "since")
     _table(head, rows, "What the paper claims, and what became of it")
 
@@ -444,7 +444,7 @@ def ledger(names: Mapping[str, str]) -> None:
         for claim in papers.claims_of(paper):
             *what, verdict = _judged(claim, stale)
             seen = ", ".join(claim.records) or "–"
-            rows.append((name, verdict, *what, seen, f"{claim.id}, {claim.since}"))
+            rows.append((name, verdict, *what, seen, f"{claim.id}, {claim.dated}"))
     head = ("paper", "verdict", "it says", "what we ran", "evidence", "records", "name, since")
     _table(head, rows, "Every claim, and what became of it", find=("paper", "verdict"))
 
@@ -453,7 +453,7 @@ def _judged(claim: Claim, stale: set[str]) -> tuple[str, str, str, str]:
     """A claim as a table shows it: its sentence, what ran, the evidence, the verdict."""
     verdict, found = claim.judged()
     said = difference_text(found) if found else _evidence_text(claim.evidence, stale)
-    return f"“{claim.sentence}” ({claim.place})", claim.ran, said, verdict
+    return f"“{claim.sentence}” ({claim.place})", claim.scale, said, verdict
 
 
 CLEAR = "plaza-clear-standard"  # what the records behind `sight` end in

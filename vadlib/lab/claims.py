@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from vadlib.errors import VadError
-from vadlib.lab.compare import compared, term_auc
+from vadlib.lab.compare import compared, seeds_between, term_auc
 from vadlib.lab.records import kept, read_record
 from vadlib.measure.intervals import Interval
 
@@ -84,9 +84,9 @@ class Claim:
     """One sentence of a paper, and what became of it here. Raises VadError for another verdict.
 
     sentence  the paper's own, to the letter; place: where it stands
-    ran       what we ran, on which data and at which scale
+    ran       what we ran, on which data and at which scale; how many seeds, the records know
     verdict   one of VERDICTS, or "auto": it follows from the evidence, an interval
-    since     the date of the verdict
+    since     the date on which its verdict was written
     evidence  an interval that is above zero where the claim holds, a value, or words
     """
 
@@ -109,11 +109,25 @@ class Claim:
         """The names of the records behind the evidence; none where it is words."""
         return () if isinstance(self.evidence, str) else self.evidence.records
 
+    @property
+    def scale(self) -> str:
+        """What we ran, and with how many seeds."""
+        count = len(seeds_between(*self.records)) if self.records else 0
+        return f"{self.ran}; {count} seed{'s' * (count > 1)}" if count else self.ran
+
+    @property
+    def dated(self) -> str:
+        """The date of the verdict: when it was written, or when its newest record was made."""
+        made = [kept("results") / f"{name}.json" for name in self.records]
+        return max([self.since, *(read_record(p)["created"][:10] for p in made if p.exists())])
+
     def judged(self) -> tuple[str, Interval | None]:
         """The verdict, and the interval of the evidence, where it has one.
 
         Raises VadError where the interval says the opposite of a verdict that somebody wrote.
         """
+        if isinstance(self.evidence, Value) and self.evidence.row() is None:
+            return WAITING, None
         if isinstance(self.evidence, str | Value):
             return self.verdict, None
         found = self.evidence.interval()

@@ -65,6 +65,27 @@ def seeds_of(name: str) -> list[int]:
     return read_record(path)["seeds"] if path.exists() else []
 
 
+def _drawn(name: str) -> bool:
+    """Whether another seed would give another record, by its cost: weights, trained on frames."""
+    path = kept("results") / f"{name}.json"
+    cost = read_record(path)["runs"][0].get("cost") or {} if path.exists() else {}
+    return bool(cost.get("params") and cost.get("train_frames"))
+
+
+def seeds_between(*names: str) -> list[tuple[int, ...]]:
+    """Which seeds of records stand against each other, a tuple for each: equal ones.
+
+    A record of one seed in which nothing is drawn stands against every seed of the others.
+    """
+    each = {name: seeds_of(name) for name in names}
+    fixed = {name for name, seeds in each.items() if len(seeds) == 1 and not _drawn(name)}
+    sets = [set(seeds) for name, seeds in each.items() if name not in fixed]
+    common = sorted(set.intersection(*sets)) if sets else [0]
+    if not all(each.values()):
+        return []
+    return [tuple(each[n][0] if n in fixed else seed for n in names) for seed in common]
+
+
 @cache
 def _kept(name: str, seed: int, *_: Any) -> Tested:
     """Scores and labels, which are in one order. Two draws with equal labels share a file of them,
@@ -110,7 +131,8 @@ def compared(
     other: Measure | None = None,
 ) -> Interval | None:
     """A measure of one record minus that of another (or a number), mean of their common seeds; a
-    record of one seed, in which nothing is drawn, stands against every seed of the other.
+    record of one seed, in which nothing is drawn, stands against every seed of the other
+    (`seeds_between`).
 
     first, second  names of records; they may be one, where `other` measures it otherwise
     sign           -1 turns the difference, where less is better
@@ -121,7 +143,7 @@ def compared(
     """
     records = [first, second] if isinstance(second, str) else [first]
     base = 0.0 if isinstance(second, str) else second
-    pairs = _seeds([seeds_of(name) for name in records])
+    pairs = seeds_between(*records)
     try:
         found = [[tested(*run) for run in zip(records, pair, strict=True)] for pair in pairs]
     except VadError:  # not kept
@@ -152,13 +174,3 @@ def compared(
         return sign * np.mean([one - sum(rest) - base for one, *rest in parts], 0)
 
     return weighted_bootstrap(value, len(names), draws)
-
-
-def _seeds(each: list[list[int]]) -> list[tuple[int, ...]]:
-    """Which seeds stand against each other."""
-    most = max(map(len, each))
-    whole = [seeds * most if len(seeds) == 1 else seeds for seeds in each]
-    if any(len(seeds) == 1 for seeds in each):
-        return list(zip(*whole, strict=False))
-    common = sorted(set.intersection(*map(set, each)))
-    return [tuple(seed for _ in each) for seed in common]

@@ -43,12 +43,12 @@ def ledger() -> list[dict[str, Any]]:
                     "paper": paper,
                     "sentence": claim.sentence,
                     "place": claim.place,
-                    "ran": claim.ran,
+                    "ran": claim.scale,
                     "verdict": verdict,
                     "interval": [found.value, found.low, found.high] if found else None,
                     "evidence": said,
                     "records": list(claim.records),
-                    "since": claim.since,
+                    "since": claim.dated,
                     "test": f"tests/test_claims.py -k {claim.id}",
                 }
             )

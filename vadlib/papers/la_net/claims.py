@@ -11,7 +11,7 @@ from vadlib.papers.la_net.evidence import compared
 
 SINCE = "2026-11-25"
 DATA = {
-    "plaza-bags": "60 bags of Plaza, 5 seeds, a network of 32 numbers, 60 passes over 50 pairs",
+    "plaza-bags": "60 bags of Plaza, a network of 32 numbers, 60 passes over 50 pairs",
     "ped2-weak-flow": "Ped2 in ten draws of 18 test videos, 240 passes over 6 pairs",
 }
 NO_FEATURES = "Neither UCF-Crime's nor XD-Violence's features can be had here."

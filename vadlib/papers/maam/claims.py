@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from vadlib.lab.claims import UNJUDGED, WAITING, Claim, Difference, Printed, Value
+from vadlib.lab.compare import seeds_of
 from vadlib.measure.intervals import Interval
 
 SINCE = "2026-11-25"
-SCALE = "Ped2 at 128×192, 8 channels in the first layer, four passes, 3 seeds"
+SCALE = "Ped2 at 128×192, 8 channels in the first layer, four passes"
 ELSEWHERE = "Neither Avenue nor ShanghaiTech is part of this book."
 
 
@@ -40,14 +41,18 @@ class Fewer:
         return on(self.first), on(self.second)
 
     def interval(self) -> Interval | None:
-        """Share that the second reads minus that of the first; None without records."""
-        rows = [Value(on(row), "memory used").row() for row in (self.first, self.second)]
+        """Share that the second reads minus that of the first, of their common seeds; None without
+        records."""
+        rows = [Value(name, "memory used").row() for name in self.records]
         if None in rows:
             return None
-        few, many = (np.array(row["values"]) for row in rows if row)
-        if len(few) != len(many):
-            return None
-        gaps = many - few
+        few, many = (
+            dict(zip(seeds_of(name), row["values"], strict=True))
+            for name, row in zip(self.records, rows, strict=True)
+            if row
+        )
+        common = [seed for seed in few if seed in many]
+        gaps = np.array([many[seed] - few[seed] for seed in common])
         return Interval(float(gaps.mean()), float(gaps.min()), float(gaps.max()), gaps)
 
 

@@ -6,8 +6,8 @@ from vadlib.lab.claims import CONTRADICTED, UNJUDGED, Claim, Difference, Evidenc
 from vadlib.papers.msti.evidence import AboveChance, Measured, record, step
 
 SINCE = "2026-11-25"
-PED2 = "Ped2, width 8, three passes, 3 seeds"
-PLAZA = "Plaza's joint set, width 4, two passes, 3 seeds"
+PED2 = "Ped2, width 8, three passes"
+PLAZA = "Plaza's joint set, width 4, two passes"
 BARE = f"{PED2}, all through the memory"
 
 STREAMS = (
