@@ -148,19 +148,27 @@ def _sound(scores: Scores, video: Any) -> None:
 
 
 def undrawn(model: Any, twin: Any, make: Any, videos: Sequence[Any]) -> None:
-    """Scoring neither seeds nor draws from numpy's and Python's global random numbers"""
-    state = _random_state()
+    """Scoring neither seeds nor draws from global random numbers of numpy, Python or PyTorch"""
+    state, drawn = _random_state(), torch.get_rng_state()
     model.score(videos[2])
-    _holds(_random_state() == state, "scoring leaves random numbers alone", "it used global ones")
+    same = _random_state() == state and torch.equal(drawn, torch.get_rng_state())
+    _holds(same, "scoring leaves random numbers alone", "it used global ones")
 
 
 def unmoved(model: Any, twin: Any, make: Any, videos: Sequence[Any]) -> None:
     """Its network may be moved, and is brought back to its own device"""
-    if getattr(model, "net", None) is None or not hasattr(model, "device"):
+    net = getattr(model, "net", None)
+    if net is None or not list(net.parameters()) or not hasattr(model, "device"):
         return
-    before = model.score(videos[2])
-    model.net.to("cuda" if torch.cuda.is_available() else "cpu")
-    _holds(_same(before, model.score(videos[2])), "it brings its network home", "scores differ")
+    before, sent, to = model.score(videos[2]), [], net.to
+    to("cuda" if torch.cuda.is_available() else "cpu")
+    net.to = lambda *where, **how: sent.append(where) or to(*where, **how)
+    try:  # where there is one device only, that it was sent there is all that can be seen
+        after = model.score(videos[2])
+    finally:
+        del net.to
+    home = any(where and torch.device(where[0]) == torch.device(model.device) for where in sent)
+    _holds(home and _same(before, after), "it brings its network home", "it did not")
 
 
 def numbers(model: Any, twin: Any, make: Any, videos: Sequence[Any]) -> None:

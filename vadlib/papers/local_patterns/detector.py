@@ -304,7 +304,7 @@ class LocalPatterns(Detector):
         frame = np.full(len(video), -np.inf)
         np.maximum.at(frame, tubes.frame, errors)
         frame = frame[self.config.first :]
-        return (tubes, errors), np.where(np.isfinite(frame), frame, self.floor)
+        return (tubes, errors), np.where(np.isneginf(frame), self.floor, frame)
 
     def score(self, video: Video) -> Scores:
         """The worst box of each frame; those before `config.first` have no score.
