@@ -283,7 +283,9 @@ def test_a_film_whose_head_names_no_known_format_is_refused(tmp_path):
 
 def test_a_folder_is_told_from_a_film(tmp_path, capsys):
     assert main(["score", "copy-last", str(tmp_path)]) == 2
-    assert f"{tmp_path} is a folder. Name the films in it" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert f"{tmp_path} is a folder. Name the films in it" in said.err
+    assert said.out == "", "no head of a table that has no row"
 
 
 @pytest.mark.parametrize("times,kept", [([-0.2, -0.1, 1.1], True), ([-2.0], False), ([3.0], False)])

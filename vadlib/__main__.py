@@ -282,11 +282,12 @@ def score(options: argparse.Namespace) -> None:
         limit = films.threshold(scores.frame for part in parts for scores, _ in part)
 
     def write(out: Any) -> None:
-        table = csv.writer(out)
-        table.writerow(films.COLUMNS)
+        table, head = csv.writer(out), [films.COLUMNS]
         for name, path in zip(names, options.videos, strict=True):
             parts = films.score(model, path, size, options.cache)
-            table.writerows(films.rows(name, parts, limit))
+            for row in films.rows(name, parts, limit):
+                table.writerows([*head, row])  # the head with the first row: a film may be refused
+                head = []
 
     if options.out is None:
         write(sys.stdout)
