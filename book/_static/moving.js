@@ -230,7 +230,7 @@ const kinds = {
 
 // dials: a label around each native control, which brings keyboard and touch with it
 
-function dial({ name, label, value, low, high, step, options }, changed) {
+function dial({ name, label, value, low, high, step, options, told }, changed) {
   const row = document.createElement("label");
   const control = document.createElement(options.length ? "select" : "input");
   const words = document.createElement("span"), now = document.createElement("output");
@@ -252,7 +252,7 @@ function dial({ name, label, value, low, high, step, options }, changed) {
   };
   control.addEventListener("input", changed);
   row.append(words, control);
-  if (control.type === "range") row.append(now);
+  if (control.type === "range" && told) row.append(now);
   return [row, read];
 }
 

@@ -31,7 +31,10 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Dial:
-    """One thing to set: a number from `low` to `high`, one of `options`, or yes and no."""
+    """One thing to set: a number from `low` to `high`, one of `options`, or yes and no.
+
+    told  whether the number stands beside it; else the thing's sentence says what it means
+    """
 
     name: str
     label: str
@@ -40,6 +43,7 @@ class Dial:
     high: float = 1
     step: float = 0.01
     options: tuple[str, ...] = ()
+    told: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +113,8 @@ def _control(w: Any, dial: Dial) -> Any:
     if isinstance(dial.value, bool):
         return w.Checkbox(value=dial.value, **wide)
     kind = w.IntSlider if isinstance(dial.value, int) else w.FloatSlider
-    return kind(value=dial.value, min=dial.low, max=dial.high, step=dial.step, **wide)
+    wide |= {"min": dial.low, "max": dial.high, "step": dial.step, "readout": dial.told}
+    return kind(value=dial.value, **wide)
 
 
 def _text(words: str) -> str:
@@ -229,7 +234,7 @@ def eye(
     kinds = tuple(scenes)
     dials = (
         Dial("kind", "kind", kinds[0], options=kinds),
-        Dial("step", "how far from normal", 2, 0, max(map(len, scenes.values())) - 1, 1),
+        Dial("step", "how far", 2, 0, max(map(len, scenes.values())) - 1, 1, told=False),
         Dial("ring", "show where", True),
     )
 
