@@ -40,6 +40,10 @@ HIDDEN = """() => [...document.querySelectorAll("div.math:has(> .eqno)")].filter
   return set.right > number.left + 1 || number.right > innerWidth;
 }).map(e => e.id)"""
 
+# Code that goes on to the right, where paper ends.
+OFF_PAPER = """() => [...document.querySelectorAll(".bd-article pre")]
+  .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 80))"""
+
 
 @cache
 def axe():
@@ -91,6 +95,14 @@ def test_pages_are_whole_and_meet_wcag_2_1_aa(opened, name, scheme, width):
     assert not page.evaluate(CUT), "cut, and the keyboard cannot reach it"
     assert not page.evaluate(HIDDEN), "a formula is cut behind its number"
     assert not violations(page)
+
+
+@pytest.mark.parametrize("name", ["07_maam_net", "13_head_to_head"])
+def test_on_paper_no_code_is_cut(opened, name):
+    page = opened(name, "dark", 700)
+    assert page.evaluate(OFF_PAPER), "on a screen it scrolls"
+    page.emulate_media(media="print")
+    assert not page.evaluate(OFF_PAPER)
 
 
 def violations(page):
