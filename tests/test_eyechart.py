@@ -260,7 +260,7 @@ def test_an_interval_ends_where_the_dial_does():
 @psignifit
 def test_the_curves_mark_where_they_pass_75():
     rises, flat = made(true_auc((0.0, 0.25, 0.5, 0.75, 1.0), 0.5)), made([0.5] * 5)
-    sides = {"here": {"m": {"motion": rises}}, "there": {"m": {"motion": flat}}}
+    sides = {"here": {"MDSF": {"motion": rises}}, "there": {"MDSF": {"motion": flat}}}
     here, there = show.curves(sides, ["motion"]).axes
     assert here.get_title(loc="left") + here.get_title() == "motion, here"
     strokes = [line.get_xdata()[0] for line in here.lines if list(line.get_ydata()) == [40, 44]]
@@ -270,8 +270,8 @@ def test_the_curves_mark_where_they_pass_75():
 
 def test_what_is_borne_has_a_panel_for_each_condition_and_a_line_at_the_usual_setting():
     row = {"noise": made([0.9, 0.8, 0.7, 0.6, 0.5]), "shake": made([0.9] * 5)}
-    figure = show.bearing({"a": row, "b": row}, {"noise": 0.25, "shake": 0.5})
+    figure = show.bearing({"MDSF": row, "zero flow": row}, {"noise": 0.25, "shake": 0.5})
     noise, shake = figure.axes
     assert [ax.lines[0].get_xdata()[0] for ax in (noise, shake)] == [0.25, 0.5]
     assert np.allclose(noise.lines[1].get_ydata(), [90, 80, 70, 60, 50]) and len(noise.lines) == 3
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["a", "b"]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["MDSF", "zero flow"]

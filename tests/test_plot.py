@@ -254,3 +254,12 @@ def test_arrows_of_a_diagram_run_from_rim_to_rim():
             plot.diagram(nodes, bad)
     with pytest.raises(VadError, match="no kind 'soup'"):
         plot.diagram({"a": (0, 0, "in", "soup")}, [])
+
+
+def test_a_method_looks_the_same_in_every_figure():
+    assert plot.look("MAAM-Net") == plot.look("maam") == {"color": "#0072B2", "linestyle": "-"}
+    assert plot.look("Local Patterns' distance") != plot.look("Local Patterns")
+    assert plot.look("told the boxes") != plot.look("told the truth")
+    assert len(set(plot.METHODS.values())) == len(plot.METHODS), "and no other looks like it"
+    with pytest.raises(VadError, match="no colour is kept for 'a new one'"):
+        plot.look("a new one")

@@ -390,6 +390,15 @@ def test_names_are_text_in_the_report(film, tmp_path):
     assert "Give normal footage" in page and "no alarm was raised" in page
 
 
+@pytest.fixture
+def interrupts():
+    """Ctrl-C as a terminal has it: what a shell runs in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_a_stream_in_good_order_and_a_film_leaves_nothing(
     end, monkeypatch, tmp_path, capsys

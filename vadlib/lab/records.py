@@ -21,6 +21,7 @@ from vadlib.data.store import digest, home, whole
 from vadlib.detector import Scores
 from vadlib.errors import VadError
 from vadlib.lab.schema import Record
+from vadlib.lab.stamp import unchanged
 
 RESTORE = "Restore it with git, or make it again: vadlib reproduce NAME."
 
@@ -81,10 +82,11 @@ def records(known: Mapping[str, Any], folder: Path | None = None) -> list[dict[s
     Raises VadError naming a file that is no record.
     """
     found = []
-    for record in read_records(folder):
-        stamps = {record["stamp"], *(c["stamp"] for c in record["confirmed"])}
-        exp = known.get(record["name"])
-        found.append(record | {"stale": exp is None or exp.stamp not in stamps})
+    with unchanged():
+        for record in read_records(folder):
+            stamps = {record["stamp"], *(c["stamp"] for c in record["confirmed"])}
+            exp = known.get(record["name"])
+            found.append(record | {"stale": exp is None or exp.stamp not in stamps})
     return found
 
 

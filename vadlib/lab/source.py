@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import io
 import tokenize
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,6 +20,7 @@ Span = tuple[int, int, int, int]  # first line and byte, last line and byte
 DYNAMIC = {"globals", "vars", "eval", "exec", "__import__", "__name__"}  # may reach any name
 DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+NESTED = ast.stmt | ast.ExceptHandler | ast.match_case  # what statements hold lists of
 LOOP = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
@@ -140,7 +142,7 @@ def _read(module: str, path: Path, changed: int) -> Source:
         parent = module if source.package else module.rpartition(".")[0]
         own = [
             (_span(n, False), _resolved(n, parent))
-            for n in ast.walk(node)
+            for n in _statements(node)
             if isinstance(n, ast.ImportFrom)
         ]
         bound, refs = _bound(node), list(_names(node))
@@ -228,7 +230,7 @@ def _stored(nodes: Iterable[ast.AST]) -> frozenset[str]:
 def _imports(node: ast.stmt, parent: str) -> Imports:
     """What the import statements in some code bind; `parent` is the package that it lies in."""
     found: Imports = {}
-    for n in ast.walk(node):
+    for n in _statements(node):
         if isinstance(n, ast.Import):
             for a in n.names:
                 found.setdefault(a.asname or a.name, []).append((a.name, ()))
@@ -256,6 +258,17 @@ def code_of(path: Path) -> str:
     return "\n".join(line for line in _lines(path, path.stat().st_mtime_ns) if line)
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and the statements inside, in the order of `ast.walk`, which looks at all else too."""
+    waiting = deque([node])
+    while waiting:
+        yield (inner := waiting.popleft())
+        for name in inner._fields:  # of a statement: body, handlers, cases, orelse, finalbody
+            part = getattr(inner, name, None)
+            if isinstance(part, list) and part and isinstance(part[0], NESTED):
+                waiting.extend(part)
+
+
 @cache
 def _tree(path: Path, changed: int) -> ast.Module:
     """A file's syntax tree, made once."""
@@ -271,7 +284,7 @@ def _lines(path: Path, changed: int) -> list[str]:
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(_tree(path, changed)):
+    for node in _statements(_tree(path, changed)):
         if isinstance(node, ast.Module | DEFINITION) and ast.get_docstring(node) is not None:
             for row in range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1):
                 lines[row - 1] = ""

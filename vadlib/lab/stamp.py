@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ def code_behind(roots: Iterable[str], beyond: Iterable[str] = ()) -> dict[str, s
     """What `roots` use of their own package: "module:name" of each statement -> its hash."""
     roots, beyond = tuple(roots), tuple(beyond)
     packages = sorted({root.partition(":")[0].partition(".")[0] for root in roots})
-    return dict(_code_behind(roots, beyond, tuple(_state(package) for package in packages)))
+    return dict(_code_behind(roots, beyond, tuple(_look(package) for package in packages)))
 
 
 def _state(package: str) -> tuple[tuple[str, int], ...]:
@@ -50,6 +51,20 @@ def _state(package: str) -> tuple[tuple[str, int], ...]:
         found = ((folder, name) for folder, _, names in os.walk(top.parent) for name in names)
         files = [os.path.join(*path) for path in found if path[1].endswith(".py")]
     return tuple((file, os.stat(file).st_mtime_ns) for file in sorted(files))
+
+
+_look = _state  # how the files of a package are looked at: anew, or once
+
+
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """Within it files are taken to stay as they are, and looked at once: for many stamps."""
+    global _look
+    before, _look = _look, cache(_look)
+    try:
+        yield
+    finally:
+        _look = before
 
 
 @cache

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from vadlib.errors import VadError
 from vadlib.measure.threshold import SEES, Curve, Threshold, threshold
-from vadlib.show.plot import COLOURS, WIDTH
+from vadlib.show.plot import COLOURS, WIDTH, look
 
 BLIND = "#C9C9C9"
 
@@ -82,7 +82,7 @@ def curves(sides: Mapping[str, Mapping[str, Mapping[str, Curve]]], dials: Sequen
     for row, dial in zip(axes, dials, strict=True):
         for ax, (title, methods) in zip(row, sides.items(), strict=True):
             for number, (name, found) in enumerate(methods.items()):
-                _curve(ax, found[dial], number, name)
+                _curve(ax, found[dial], 0.015 * number, name)
             ax.axhline(100 * SEES, color="0.4", linestyle=":", linewidth=1)
             ax.set(title=f"{dial}, {title}", ylim=(40, 101))
         row[0].set_ylabel("AUC, percent")
@@ -92,14 +92,15 @@ def curves(sides: Mapping[str, Mapping[str, Mapping[str, Curve]]], dials: Sequen
     return figure
 
 
-def _curve(ax: Axes, curve: Curve, number: int, name: str) -> None:
+def _curve(ax: Axes, curve: Curve, aside: float, name: str) -> None:
     """One method's AUCs with their intervals, set aside a little, and its threshold."""
-    colour, value = COLOURS[number], 100 * curve.values
+    line, value = look(name), 100 * curve.values
     ends = 100 * np.array([[a.low, a.high] for a in curve.auc]).T
-    at = curve.at + 0.015 * number
-    ax.errorbar(at, value, np.abs(ends - value), fmt="o-", label=name, color=colour, markersize=4)
+    ax.errorbar(
+        curve.at + aside, value, np.abs(ends - value), marker="o", label=name, markersize=4, **line
+    )
     if (passed := threshold(curve).at) is not None:
-        ax.plot([passed] * 2, [40, 44], color=colour, linewidth=3, linestyle="-")
+        ax.plot([passed] * 2, [40, 44], color=line["color"], linewidth=3, linestyle="-")
 
 
 def bearing(rows: Mapping[str, Mapping[str, Curve]], usual: Mapping[str, float]) -> Figure:
@@ -112,9 +113,10 @@ def bearing(rows: Mapping[str, Mapping[str, Curve]], usual: Mapping[str, float])
     )
     for ax, (dial, setting) in zip(axes.flat, usual.items(), strict=True):
         ax.axvline(setting, color="0.7", linewidth=1, linestyle="-", zorder=0)
-        for number, (name, row) in enumerate(rows.items()):
-            line = {"color": COLOURS[number % 7], "linestyle": ("-", "--")[number // 7]}
-            ax.plot(row[dial].at, 100 * row[dial].values, marker="o", ms=3, label=name, **line)
+        for name, row in rows.items():
+            ax.plot(
+                row[dial].at, 100 * row[dial].values, marker="o", ms=3, label=name, **look(name)
+            )
         ax.set(title=dial, xticks=next(iter(rows.values()))[dial].at)
     for ax in axes[:, 0]:
         ax.set_ylabel("AUC, percent")

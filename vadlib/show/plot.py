@@ -32,6 +32,7 @@ __all__ = [
     "flow_rgb",
     "flow_wheel",
     "heat_over_frame",
+    "look",
     "heat_rgb",
     "roc",
     "score_strip",
@@ -43,6 +44,29 @@ __all__ = [
 # Okabe and Ito's colours, which differ in lightness too; the line style says it a second time.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+# One colour and line a method, by how its name begins, the longest first; rules are black and grey.
+METHODS = {
+    "maam": (COLOURS[0], "-"),
+    "its appearance": (COLOURS[0], "--"),
+    "msti": (COLOURS[1], "-"),
+    "mdsf": (COLOURS[2], "-"),
+    "local patterns": (COLOURS[3], "-"),
+    "local patterns' distance": (COLOURS[3], "--"),
+    "attributes": (COLOURS[4], "-"),
+    "attributes (paper)": (COLOURS[4], "--"),
+    "la net": (COLOURS[5], "-"),
+    "measured boxes": (COLOURS[5], "--"),
+    "told": (COLOURS[2], ":"),
+    "told the boxes": (COLOURS[2], "-."),
+    "zero flow": (COLOURS[6], "-"),
+    "copy": (COLOURS[6], "--"),
+    "flow magnitude": (COLOURS[6], ":"),
+    "speed of boxes": (COLOURS[6], "-."),
+    "motion gradient": ("#777777", ":"),
+    "mean image": ("#777777", "-"),
+    "median": ("#777777", "--"),
+    "random": ("#AAAAAA", "-"),
+}
 ABNORMAL = "#F4C7AB"  # the band behind abnormal frames
 OUTLINE = "#00E5FF"  # the edge of a mask: bright on grey, and far from every colour of heat
 WIDTH = 6.5  # inches; as wide as the page's column, so that 9 points are 9 points
@@ -229,6 +253,19 @@ def roc(curves: Mapping[str, tuple[Any, Any]], ax: Axes | None = None) -> Axes:
 
 
 @_styled
+def look(method: str) -> dict[str, Any]:
+    """Colour and line style of a method, the same in every figure, by how its name begins.
+
+    Raises VadError for a name that no figure has had yet.
+    """
+    name = method.lower().replace("-", " ")
+    known = [start for start in METHODS if name.startswith(start)]
+    if not known:
+        raise VadError(f"no colour is kept for {method!r}", "Add it to METHODS in show/plot.py.")
+    colour, line = METHODS[max(known, key=len)]
+    return {"color": colour, "linestyle": line}
+
+
 def training_curve(
     curves: Mapping[str, tuple[Any, Any]],
     lines: Mapping[str, float] | None = None,
