@@ -33,6 +33,7 @@ from vadlib.lab.deviations import SILENT, value_of
 from vadlib.lab.equations import line_of
 from vadlib.lab.schema import Chapter
 from vadlib.lab.sets import SIZES, load
+from vadlib.lab.sight import by_kind
 from vadlib.lab.sight import sight as look
 from vadlib.lab.train import pick_device, pick_precision
 from vadlib.measure.intervals import Interval
@@ -457,6 +458,8 @@ def _judged(claim: Claim, stale: set[str]) -> tuple[str, str, str, str]:
 
 
 CLEAR = "plaza-clear-standard"  # what the records behind `sight` end in
+# what can be seen there at all: by those who are told part of the scene's truth, or measure it
+TOLD = {"told the truth": "oracle-truth", "told boxes": "oracle-boxes", "measured": "measured"}
 
 
 def sight(method: str, terms: Mapping[str, str]) -> None:
@@ -474,13 +477,16 @@ def sight(method: str, terms: Mapping[str, str]) -> None:
         return
     seen = look(name, terms, known)
     rule = seen.rule.removesuffix(f"-{CLEAR}")
-    head = ["kind", *seen.columns, f"best rule: {rule}"]
+    told = {label: f"{row}-{CLEAR}" for label, row in TOLD.items()}
+    bounds = {label: by_kind(record) for label, record in told.items() if record in found}
+    columns = seen.columns | {f"best rule: {rule}": seen.rules} | bounds
+    head = ["kind", *columns]
     rows = [
-        [kind or "all", *(f"{100 * c[kind]:.1f}" for c in seen.columns.values())]
-        + [f"{100 * seen.rules[kind]:.1f}"]
-        for kind in seen.kinds
+        [kind or "all", *(f"{100 * c[kind]:.1f}" for c in columns.values())] for kind in seen.kinds
     ]
-    _table(head, rows, f"AUC in percent on Plaza, level clear: what {method} sees, from records")
+    title = f"AUC in percent on Plaza, level clear: what {method} sees, from records"
+    title += "; last, what is there to be seen, for who is told the scene's truth, or measures it"
+    _table(head, rows, title if bounds else title.partition(";")[0])
     gap = difference_text(compare(name, seen.rule))
     many = f"{len(found[name]['seeds'])} seed{'s' * (len(found[name]['seeds']) > 1)}"
     listed = ", ".join(seen.seen) or "no kind"
