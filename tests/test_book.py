@@ -213,3 +213,16 @@ def test_costs_are_measured_ones(monkeypatch, tmp_path):
     times = {"01_tiny": {"smoke": {"seconds": 31.2, "peak_mb": 1536, "cores": 2}}}
     (tmp_path / "data/results/chapters.json").write_text(json.dumps(times))
     assert book.cost("01_tiny") == "smoke 31 s, 1.5 GB, 2 cores"
+
+
+def test_the_box_says_with_which_other_versions_chapters_passed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(book, "home", lambda: tmp_path)
+    book.start("02_data", "smoke", 0, "cpu")
+    assert "Also passed" not in capsys.readouterr().out, "where nobody has tried, nothing is said"
+    versions = {"date": "2026-01-02", "versions": {"torch": "2.4.1"}}
+    (tmp_path / "book").mkdir()
+    text = json.dumps({"oldest": versions | {"chapters": ["02_data", "07_maam_net"]}})
+    (tmp_path / "book" / "environments.json").write_text(text)
+    book.start("02_data", "smoke", 0, "cpu")
+    said = "Also passed: with the oldest versions on 2026-01-02 (PyTorch 2.4.1, chapters 2 and 7)"
+    assert said in capsys.readouterr().out

@@ -23,6 +23,7 @@ from vadlib import data as datasets
 from vadlib import papers
 from vadlib.data.base import Video
 from vadlib.data.schema import check as check_parameters
+from vadlib.data.store import home
 from vadlib.detector import History
 from vadlib.errors import VadError
 from vadlib.lab import gpu
@@ -124,13 +125,24 @@ def _show_run(run: Run) -> None:
         f"vadlib {vadlib.__version__}",
         "Takes": cost(run.chapter) or "not measured yet",
     }
-    box(facts, title="At a glance")
+    box(facts | ({"Also passed": tried} if (tried := _tried()) else {}), title="At a glance")
     if run.profile != "smoke" and run.data != "ped2":
         md(
             f"**Notice.** The profile `{run.profile}` asks for UCSD Ped2, which is not on this "
             "machine, so Plaza runs instead: the numbers below are not Ped2's. `make data` "
             "downloads it; `VADLIB_DATA` names the folder where data sets are looked for."
         )
+
+
+def _tried() -> str:
+    """With which other versions chapters have passed, and when; "" where the book is not at hand."""
+    path = home() / "book" / "environments.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return "; ".join(
+        f"with the {which} versions on {p['date']} (PyTorch {p['versions']['torch']}, chapters "
+        f"{' and '.join(str(int(c[:2])) for c in p['chapters'])})"
+        for which, p in sorted(found.items())
+    )
 
 
 def _gpu_name(device: str) -> str:
