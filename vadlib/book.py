@@ -135,7 +135,7 @@ def _show_run(run: Run) -> None:
 
 
 def _tried() -> str:
-    """With which other versions chapters have passed, and when; "" where the book is not at hand."""
+    """With which other versions chapters passed, and when; "" where the book is not at hand."""
     path = home() / "book" / "environments.json"
     found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return "; ".join(
