@@ -168,8 +168,14 @@ class Deaf(FrameIndex):
     ],
 )
 def test_a_broken_promise_is_found(cls, promise):
+    np.random.seed(0)  # as an earlier test may have left them: the Gambler seeds with 0 too
+    torch.manual_seed(0)
     with pytest.raises(VadError, match=promise):
         check_detector(cls, films())
+    drawn = np.random.random(), torch.rand(1).item()
+    np.random.seed(0)
+    torch.manual_seed(0)
+    assert drawn == (np.random.random(), torch.rand(1).item())  # the check itself moves neither
 
 
 @pytest.mark.parametrize("name", sorted(set(CASES) - {"mdsf-imagenet"}))  # which fits as MDSF does
