@@ -194,7 +194,8 @@ def everywhere(
     """
     kept = {("ped2", "standard"): (0, 1, 2), ("plaza-clear", "standard"): () if suffix else (0,)}
     places = [(d, p) for d in ("ped2", "plaza") for p in PROFILES if (d, p) != ("ped2", "smoke")]
-    places += [("plaza-joint", "standard"), ("plaza-clear", "smoke"), ("plaza-clear", "standard")]
+    places += [("plaza-joint", "standard")]
+    places += [("plaza-clear", p) for p in ("smoke", "standard", "long")]
     return [
         Experiment(
             name=f"{method.name}{suffix}-{data}-{profile}",

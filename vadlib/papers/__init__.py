@@ -5,6 +5,7 @@ A folder's `rows.py` holds METHODS (how each profile trains them) and ROWS (the 
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 from functools import cache
@@ -85,9 +86,10 @@ def experiment(name: str, profile: str | None = None) -> Experiment:
         head, _, last = name.rpartition("-")
         name = f"{head if last in PROFILES else name}-{profile}"
     if name not in experiments():
+        near = ", ".join(difflib.get_close_matches(name, experiments(), 3)) or "none"
         raise VadError(
             f"there is no experiment {name!r}",
-            f"`vadlib status` and this list know: {', '.join(experiments())}.",
+            f"Names that are like it: {near}. `vadlib status` lists those that have a record.",
         )
     return experiments()[name]
 
