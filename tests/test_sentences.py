@@ -43,6 +43,7 @@ NUMBERS = {
     "07-memory-words",
     "07-used-words",
     "07-kinds-words",
+    "07-dials-words",  # it weighs spreads, which are the same where good and bad are exchanged
     "08-used",
     "09-protocols-said",
     "09-pool-said",
