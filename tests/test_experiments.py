@@ -368,6 +368,12 @@ def test_plaza_joint_asks_about_one_kind(home):
     ]
 
 
+def test_every_row_knows_which_data_its_profile_asks_for():
+    for exp in papers.experiments().values():
+        for split in ("train", "test"):
+            assert isinstance(exp.set.settings(exp.profile, split), dict), exp.name
+
+
 def test_a_damaged_record_is_named(home):
     folder = home / "data" / "results"
     folder.mkdir(parents=True)

@@ -24,6 +24,7 @@ PLAZA = {
 PLAZA_CLEAR = {
     "smoke": {"train": (4, 120), "test": (7, 100)},
     "standard": {"train": (12, 200), "test": (21, 120)},
+    "long": {"train": (12, 200), "test": (21, 120)},
     "full": {"train": (24, 200), "test": (28, 200)},
 }
 # Its bags: how many, and frames in each. Filming is what costs; from a cold cache on two cores,
