@@ -105,6 +105,8 @@ def test_eer_by_hand():
     # the way along, at FPR 1/4 + 1/4 * 1/3 = 1/3.
     assert measure.eer([1, 2, 4, 6, 3, 5, 7], [0, 0, 0, 0, 1, 1, 1]) == pytest.approx(1 / 3)
     assert measure.eer([1, 2], [0, 1]) == 0 and measure.eer([2, 1], [0, 1]) == 1
+    # bytes have no sign to turn, and their order is the same
+    assert measure.eer(np.array([0, 1, 2, 3], np.uint8), [0, 0, 1, 1]) == 0
 
 
 def test_average_precision_by_hand():
