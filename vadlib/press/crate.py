@@ -104,12 +104,8 @@ def write(out: Path) -> Path:
 
 
 def address(work: dict[str, Any]) -> str:
-    """Where a work of CITATION.cff can be read; a mark within the crate where it says nowhere."""
-    if "doi" in work:
-        return f"https://doi.org/{work['doi']}"
-    known = [i["value"] for i in work.get("identifiers", []) if i["value"].startswith("arXiv:")]
-    number = known[0].removeprefix("arXiv:") if known else ""
-    return f"https://arxiv.org/abs/{number}" if known else f"#{work['title'].replace(' ', '-')}"
+    """Where a work of CITATION.cff can be read."""
+    return f"https://doi.org/{work['doi']}" if "doi" in work else work["url"]
 
 
 def _add(crate: Any, entity: Any, record: dict[str, Any]) -> Any:

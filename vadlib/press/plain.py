@@ -63,11 +63,13 @@ def read_links(path: Path) -> dict[str, str]:
     """Citation key -> where the work can be read, from a BibTeX file; keys without one left out."""
     found = {}
     for key, body in ENTRY.findall(path.read_text(encoding="utf-8")):
-        fields = dict(re.findall(r"(doi|eprint)\s*=\s*\{([^}]*)\}", body))
+        fields = dict(re.findall(r"(doi|eprint|url)\s*=\s*\{([^}]*)\}", body))
         if "doi" in fields:
             found[key] = f"https://doi.org/{fields['doi']}"
         elif "eprint" in fields:
             found[key] = f"https://arxiv.org/abs/{fields['eprint']}"
+        elif "url" in fields:
+            found[key] = fields["url"]
     return found
 
 
