@@ -223,8 +223,8 @@ def test_a_reason_is_said_in_words_by_hand():
         return reasons.words(view, alike | own)
 
     assert said(size=np.log([[62.0]])) == "height: 3.1 times the largest of training"
-    assert said(size=np.log([[5.0]])) == "height: 0.50 times the smallest of training"
-    assert said(colour=np.array([[220.0]])) == "brightness: 2.0 times the largest of training"
+    assert said(size=np.log([[5.0]])) == "height: 0.5 times the smallest of training"
+    assert said(colour=np.array([[220.0]])) == "brightness: 2 times the largest of training"
     assert said(foot=np.array([[0.9, 0.9]])) == "place: nobody like this was here in training"
     among = said(colour=np.array([[99.0]]), size=np.log([[10.2]]))
     assert among == "colour: usual by itself, not together with the rest"

@@ -20,8 +20,8 @@ FIRES = 1.0  # a view that scores more than nearly all boxes of training, as `wh
 # attribute -> what it is called where it is larger or smaller than any of training, the number
 # that is compared there, and what it is called where only its company is unusual
 SAID: dict[str, tuple[str, Any, str]] = {
-    "flow": ("speed", lambda x: x.sum(1), "direction"),
-    "heading": ("speed", lambda x: np.linalg.norm(x, axis=1), "direction"),
+    "flow": ("speed", lambda x: x.sum(1), "movement"),
+    "heading": ("speed", lambda x: np.linalg.norm(x, axis=1), "movement"),
     "unrest": ("unrest", lambda x: np.linalg.norm(x, axis=1), "unrest"),
     "size": ("height", lambda x: np.exp(x[:, 0]), "height"),
     "shape": ("width in heights", lambda x: np.exp(x[:, 0]), "shape"),
@@ -111,7 +111,7 @@ def said(name: str, own: Measured, normal: Measured) -> str:
     larger, number, among = SAID[name]
     x, usual = float(number(own[name])[0]), number(normal[name])
     if x > usual.max():
-        return f"{larger}: {x / usual.max():.1f} times the largest of training"
+        return f"{larger}: {x / usual.max():.3g} times the largest of training"
     if x < usual.min():
-        return f"{larger}: {x / usual.min():.2f} times the smallest of training"
+        return f"{larger}: {x / usual.min():.3g} times the smallest of training"
     return f"{among}: usual by itself, not together with the rest"
