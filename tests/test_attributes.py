@@ -11,8 +11,9 @@ from scipy.stats import multivariate_normal
 
 from vadlib import papers
 from vadlib.data.base import Video
+from vadlib.detector import Scores
 from vadlib.errors import VadError
-from vadlib.papers.attributes import detector, measured, views
+from vadlib.papers.attributes import detector, measured, reasons, views
 from vadlib.papers.attributes.config import VIEWS, AttributesConfig
 from vadlib.papers.layers.boxes import average
 from vadlib.see import motion, objects
@@ -181,6 +182,69 @@ def test_the_views_that_fire_say_why(videos):
     assert calm.frame.mean() < 1
     terms = {"a": np.array([0.2, 1.4, 3.0]), "b": np.array([0.9, 1.2, 4.0])}
     assert detector.why(terms).tolist() == ["", "a", "b"]
+
+
+def test_which_view_speaks_for_which_kind_by_hand():
+    """Six frames of two videos, the first of which has no score: two are fast, one odd."""
+    terms = [
+        {"velocity": np.array([0.2, 1.4, 0.9]), "looks": np.array([0.8, 1.2, 0.3])},
+        {"velocity": np.array([0.1, 0.5]), "looks": np.array([2.0, 0.4])},
+    ]
+    kinds = [np.array(["fast", "", "fast", "fast"]), np.array(["odd", ""])]
+    scores = [
+        Scores("a", np.zeros(3), np.array([1, 2, 3]), terms=terms[0]),
+        Scores("b", np.zeros(2), np.array([0, 1]), terms=terms[1]),
+    ]
+    truth = [Video(n, np.zeros((len(k), 4, 4, 1), np.uint8), truth={"kind": k})
+             for n, k in zip("ab", kinds, strict=True)]  # fmt: skip
+    assert reasons.speakers(scores, truth) == {
+        "": {"velocity": 0.0, "looks": 0.0},
+        "fast": {"velocity": 0.5, "looks": 0.0},  # the other fast frame is below 1
+        "odd": {"velocity": 0.0, "looks": 1.0},
+    }
+    largest = reasons.speakers(scores, truth, -np.inf)
+    assert largest[""] == {"velocity": 0.5, "looks": 0.5}
+    assert largest["fast"] == {"velocity": 1.0, "looks": 0.0}
+    fired = [detector.why(t) == "velocity" for t in terms]
+    assert [x.tolist() for x in fired] == [[False, True, False], [False, False]]
+    with pytest.raises(VadError, match="no kinds are known"):
+        reasons.speakers(scores, [replace(v, truth={}) for v in truth])
+
+
+def test_a_reason_is_said_in_words_by_hand():
+    """Normal boxes are 10 or 20 high, of brightness 90 or 110; each attribute speaks in turn."""
+    usual = {"size": np.log([[10.0], [20], [10], [20]]),
+             "colour": np.array([[90.0], [110], [110], [90]]),
+             "foot": np.array([[0.5, 0.5], [0.6, 0.5], [0.5, 0.6], [0.6, 0.6]])}  # fmt: skip
+    view, alike = made(**usual), {"size": np.log([[10.0]]), "colour": np.array([[90.0]]),
+                                  "foot": np.array([[0.5, 0.5]])}  # fmt: skip
+
+    def said(**own):
+        return reasons.words(view, alike | own)
+
+    assert said(size=np.log([[62.0]])) == "height: 3.1 times the largest of training"
+    assert said(size=np.log([[5.0]])) == "height: 0.5 times the smallest of training"
+    assert said(colour=np.array([[220.0]])) == "brightness: 2 times the largest of training"
+    assert said(foot=np.array([[0.9, 0.9]])) == "place: nobody like this was here in training"
+    among = said(colour=np.array([[99.0]]), size=np.log([[10.2]]))
+    assert among == "colour: usual by itself, not together with the rest"
+    mixed = views.View.of(("a",), {"a": np.arange(8.0)[:, None]}, torch.arange(8), 0.9, 1, (1, 0))
+    with pytest.raises(VadError, match="a mixture keeps no boxes"):
+        reasons.words(mixed, {"a": np.array([[3.0]])})
+
+
+def test_the_reason_of_a_frame_is_that_of_its_worst_box(videos):
+    model, _ = fitted(videos, views=("velocity", "place"))
+    odd = film("odd", [*USUAL, (22, 4, 14, 8, 5)])
+    scores = model.score(odd)
+    t = int(np.flatnonzero(scores.facts["fired: velocity"])[0])
+    found = reasons.reason(model, odd, t)
+    assert found.view == "velocity" == detector.why(scores.terms)[t]
+    assert found.score == scores.frame[t] and "speed" in found.words and "largest" in found.words
+    y0, x0, y1, x1 = found.box.astype(int)
+    assert odd.masks[t, y0:y1, x0:x1].any()
+    with pytest.raises(VadError, match="no box is in frame 3"):
+        reasons.reason(model, film("still", []), 3)
 
 
 def test_the_worst_box_is_where_the_heat_is(videos):
