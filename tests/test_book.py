@@ -182,8 +182,30 @@ def records(monkeypatch):
 def test_tables_are_made_from_records(records):
     shown = book.records_table(rows=["name"], columns=["metric"], data="ped2").to_html()
     assert "96.1" in shown and "95.3 ± 0.5†" in shown and "made by older code" in shown
+    head = shown.partition("</thead>")[0]
+    assert head.count("<tr") == 1 and ">name</th>" in head, "one line of heads"
     fresh = book.records_table(rows=["name"], columns=["metric"], name=["zero-flow"]).to_html()
     assert "95.3" not in fresh and "older code" not in fresh
+
+
+def test_seeds_know_the_kind_of_anomaly_and_no_other_word_behind_a_comma(records):
+    (first, *_), other = records[1]["results"], ("auc, motion", "pixel auc, 40 % rule")
+    records[1]["results"] += [first | {"metric": metric} for metric in other]
+    found = book.seeds(name="maam")
+    assert found.groupby("metric")["kind"].first().to_dict() == {
+        "auc": "",
+        "auc, motion": "motion",
+        "pixel auc, 40 % rule": "",
+    }
+    assert list(found["seed"]) == [0, 1, 2] * 3
+
+
+def test_a_value_and_its_spread_stay_on_one_line(monkeypatch):
+    shown = []
+    monkeypatch.setattr(book, "_in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.display.display", lambda page: shown.append(page.data))
+    book.md("91.7 ± 7.5")
+    assert shown == ["91.7\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}7.5"]
 
 
 def test_counts_are_not_percentages():

@@ -1,8 +1,14 @@
 """The first page's table: printed numbers from claims, ours from records; README has the same."""
 
+import base64
+import io
+import re
 from pathlib import Path
 
+import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 from vadlib import papers
 from vadlib.errors import VadError
@@ -66,3 +72,26 @@ def test_a_readme_without_its_marks_is_refused(tmp_path):
     path.write_text("no place")
     with pytest.raises(VadError, match="no place for the table"):
         front.write_readme(path)
+
+
+def test_the_picture_is_the_one_that_the_page_has_drawn(tmp_path):
+    image = Image.new("RGB", (30, 20), (0, 114, 178))
+    image.save(made := io.BytesIO(), "PNG")
+    data = {"image/png": base64.b64encode(made.getvalue()).decode()}
+    said = [
+        nbformat.v4.new_output("stream", text="so"),
+        nbformat.v4.new_output("display_data", data),
+    ]
+    page = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("draw()", id="chart", outputs=said)]
+    )
+    nbformat.write(page, tmp_path / "page.ipynb")
+    front.write_picture(tmp_path / "page.ipynb", tmp_path / "picture.webp")
+    kept = np.asarray(Image.open(tmp_path / "picture.webp").convert("RGB"))
+    assert kept.shape == (20, 30, 3) and (kept == (0, 114, 178)).all()
+
+
+def test_readme_shows_pictures_that_are_here_and_small():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"!\[[^\]]+\]\((book/[^)]+)\)", text)
+    assert len(shown) == 3 and all((ROOT / path).stat().st_size < 300_000 for path in shown)

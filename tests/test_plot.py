@@ -76,6 +76,13 @@ def test_figures_use_the_axes_they_are_given_and_leave_the_style_alone():
     assert len(plt.get_fignums()) == 1 and dict(mpl.rcParams) == before
 
 
+def test_strips_that_share_an_axis_name_it_once():
+    _, axes = plt.subplots(2, 1, sharex=True)
+    for ax in axes:
+        plot.score_strip(np.arange(4), ax=ax)
+    assert [ax.get_xlabel() for ax in axes] == ["", "frame"]
+
+
 def test_a_backend_that_wakes_up_inside_a_figure_keeps_its_settings(monkeypatch):
     """Jupyter's does so at the first figure; without them no later figure would be shown."""
     monkeypatch.setitem(mpl.rcParams, "interactive", False)

@@ -176,7 +176,7 @@ def md(text: str) -> None:
     if _in_notebook():
         from IPython.display import Markdown, display
 
-        display(Markdown(text))
+        display(Markdown(text.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")))
     else:
         print(text)
 
@@ -382,9 +382,12 @@ def seeds(**where: Any) -> Any:
     """
     import pandas as pd
 
+    def kind_of(metric: str) -> str:  # "auc, motion" is of a kind, "pixel auc, 40 % rule" is not
+        return metric.partition("auc, ")[2] if metric.startswith("auc, ") else ""
+
     rows = [
         {"name": row["name"], "method": row["method"], "term": row["term"], "seed": seed}
-        | {"kind": row["metric"].partition(", ")[2], "metric": row["metric"]}
+        | {"kind": kind_of(row["metric"]), "metric": row["metric"]}
         | {"value": 100 * value if row["metric"].split(",")[0] in FRACTIONS else value}
         for row in results(**where)
         for seed, value in zip(row["seeds"], row["values"], strict=True)
@@ -412,6 +415,8 @@ def records_table(
         return md(f"There are no records yet for {what}; `make reproduce` makes them.")
     frame = pd.DataFrame([row | {"text": value_text(row)} for row in found])
     table = frame.pivot_table("text", list(rows), list(columns), "first", sort=False).fillna("")
+    if table.index.nlevels == table.columns.nlevels == 1:  # one line of heads, not two
+        table = table.rename_axis(index=None, columns=table.index.name)
     # names come from files: as text, never as markup
     note = "Rates in percent; mean ± standard deviation over seeds."
     note += " † made by older code." if any(row["stale"] for row in found) else ""
@@ -431,7 +436,7 @@ def value_text(row: dict[str, Any]) -> str:
 
 
 def claims_table(paper: str, only: Sequence[str] | None = None) -> None:
-    """Show what became of a paper's claims: its sentence, what we ran, the evidence, the verdict.
+    """Show what became of a paper's claims: its sentence, the verdict, the evidence, what we ran.
 
     only  ids of claims; all of the paper's when None
     Raises VadError for an id that the paper's claims do not have.
@@ -442,8 +447,10 @@ def claims_table(paper: str, only: Sequence[str] | None = None) -> None:
     rows, stale = [], _stale()
     for claim in papers.claims_of(paper):
         if only is None or claim.id in only:
-            rows.append((*_judged(claim, stale), claim.dated))
-    head = ("the paper says", "what we ran", "evidence", "verdict", "since")
+            said, ran, evidence, verdict = _judged(claim, stale)
+            rows.append((said, verdict, evidence, ran, claim.dated))
+    # the verdict where it is seen without scrolling
+    head = ("the paper says", "verdict", "evidence", "what we ran", "since")
     _table(head, rows, "What the paper claims, and what became of it")
 
 

@@ -1,12 +1,17 @@
 """The table on the first page: each paper, its number, ours, and what nobody had to learn.
 
-`python -m vadlib.press.front` writes it into README.md as well.
+`python -m vadlib.press.front` writes it into README.md as well, and after a build also the picture
+of the eye chart that README.md shows.
 """
 
 from __future__ import annotations
 
+import base64
+import io
 from dataclasses import dataclass
 from pathlib import Path
+
+from PIL import Image
 
 from vadlib import papers
 from vadlib.errors import VadError
@@ -15,6 +20,7 @@ from vadlib.lab.compare import compared, term_auc
 from vadlib.lab.records import is_headline, records
 from vadlib.measure.intervals import Interval
 from vadlib.papers.baselines.rows import IMAGES, METHODS
+from vadlib.press import runner
 
 HEAD = ("paper", "its own AUC", "ours, 95 % interval", "at what scale", "best rule that learned "
         "nothing", "read")  # fmt: skip
@@ -153,5 +159,15 @@ def write_readme(path: Path) -> None:
     path.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
+def write_picture(page: Path, path: Path, cell: str = "chart") -> None:
+    """Keep the figure that a cell of an executed page has drawn, as a WebP without loss."""
+    drawn = next(c for c in runner.code_cells(runner.read(page)) if c.id == cell)
+    data = next(o.data["image/png"] for o in drawn.outputs if "image/png" in o.get("data", {}))
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        image.convert("RGB").save(path, lossless=True, quality=100, method=6)
+
+
 if __name__ == "__main__":
     write_readme(Path("README.md"))
+    for page in sorted(Path("_build/executed").glob("*/eye_chart.ipynb"))[:1]:
+        write_picture(page, Path("book/fig/eye_chart.webp"))

@@ -175,6 +175,7 @@ def execute(path: Path, partial: Path, parameters: dict, root: Path) -> nbformat
             kernel_name="python3",
             language="python",
             progress_bar=False,
+            iopub_timeout=120,  # seconds; a busy machine may be slow to say that a cell has ended
             extra_arguments=["--log-level=CRITICAL"],  # no advice on ports that are local
             cwd=str(root),
         )

@@ -156,7 +156,9 @@ def score_strip(
         ax.plot(x, line, label=name or "score")
     if threshold is not None:
         ax.axhline(threshold, color="black", lw=1, ls=":", label="threshold")
-    ax.set(xlabel="frame", ylabel="score", xlim=(x[0] - 0.5, x[-1] + 0.5), title=title or "")
+    ax.set(ylabel="score", xlim=(x[0] - 0.5, x[-1] + 0.5), title=title or "")
+    if ax.xaxis.get_tick_params()["labelbottom"]:  # not where strips share the axis of the lowest
+        ax.set_xlabel("frame")
     if len(ax.get_legend_handles_labels()[1]) > 1:
         ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderaxespad=0.2)
     return ax
