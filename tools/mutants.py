@@ -239,7 +239,9 @@ def tried(sample: list[Mutant], tests: set[str], jobs: int) -> tuple[list[str], 
     from hypothesis import Phase, settings
 
     phases = (Phase.explicit, Phase.generate)  # no shrinking: that it fails is enough
-    settings.register_profile("mutants", database=None, derandomize=True, phases=phases)
+    settings.register_profile(
+        "mutants", database=None, deadline=None, derandomize=True, phases=phases
+    )
     settings.load_profile("mutants")
     files, out = [str(ROOT / "tests" / f"test_{t}.py") for t in sorted(tests)], KEPT / "out.json"
     out.unlink(missing_ok=True)
