@@ -232,7 +232,7 @@ def test_a_reason_is_said_in_words_by_hand():
     assert said(colour=np.array([[220.0]])) == "brightness: 2 times the largest of training"
     assert said(foot=np.array([[0.9, 0.9]])) == "place: nobody like this was here in training"
     among = said(colour=np.array([[99.0]]), size=np.log([[10.2]]))
-    assert among == "colour: usual by itself, not together with the rest"
+    assert among == "colour: usual by itself, not with this height and place"
     mixed = views.View.of(("a",), {"a": np.arange(8.0)[:, None]}, torch.arange(8), 0.9, 1, (1, 0))
     with pytest.raises(VadError, match="a mixture keeps no boxes"):
         reasons.words(mixed, {"a": np.array([[3.0]])})

@@ -243,6 +243,7 @@ def test_the_picture_marks_thresholds_and_greys_the_blind():
     motion, place = figure.axes
     assert [line.get_xdata()[0] for line in motion.lines] == [0.3, 0.4]
     assert len(place.patches) == 1 and [t.get_text() for t in motion.texts] == ["all"]
+    assert [t.get_text() for t in place.texts] == ["not up to 1"]
     assert [t.get_text() for t in motion.get_yticklabels()] == ["a", "b"]
     both = show.eyechart({"a": {"place": blind}}, {"a": {"place": seen}})
     assert len(both.axes[0].patches) == 1 and both.axes[0].lines[1].get_markerfacecolor() == "none"

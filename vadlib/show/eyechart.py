@@ -20,7 +20,7 @@ def eyechart(
     found: Mapping[str, Mapping[str, Threshold]],
     twins: Mapping[str, Mapping[str, Threshold]] | None = None,
 ) -> Figure:
-    """Thresholds by method and dial: a mark with its interval; grey where a method is blind.
+    """Thresholds by method and dial: a mark with its interval; grey, and said, where one is blind.
 
     twins  the same thresholds against twins, where all else is equal: hollow marks
     Each column has the axis of its dial. A dial on the left is seen early; where all that was
@@ -58,6 +58,7 @@ def _cell(ax: Axes, y: int, found: Threshold, largest: float) -> None:
         _mark(ax, y, found, largest, COLOURS[0], COLOURS[0])
     elif found.blind:
         ax.axhspan(y - 0.4, y + 0.4, color=BLIND, linewidth=0)
+        ax.text(largest / 2, y - 0.1, found.words, ha="center", va="center", fontsize=7)
     else:
         ax.text(largest / 2, y, "all", ha="center", va="center", fontsize=9, color=COLOURS[2])
 

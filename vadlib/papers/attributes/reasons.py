@@ -107,11 +107,12 @@ def known(view: View, own: Measured) -> Measured:
 def said(name: str, own: Measured, normal: Measured) -> str:
     """One attribute of a box in words, against all of training."""
     if name not in SAID:
-        return f"{ELSE.get(name, name)}: nobody like this was here in training"
+        return f"{ELSE[name]}: nobody like this was here in training"
     larger, number, among = SAID[name]
     x, usual = float(number(own[name])[0]), number(normal[name])
     if x > usual.max():
         return f"{larger}: {x / usual.max():.3g} times the largest of training"
     if x < usual.min():
         return f"{larger}: {x / usual.min():.3g} times the smallest of training"
-    return f"{among}: usual by itself, not together with the rest"
+    others = [SAID[other][2] if other in SAID else ELSE[other] for other in normal if other != name]
+    return f"{among}: usual by itself, not with this {' and '.join(others) or 'company'}"
