@@ -325,7 +325,7 @@ def test_the_last_snippet_may_be_short():
         (lambda: bag(33), "2 snippets of 16 frames for 33"),
         (lambda: bag(span=0), "0 frames"),
         (lambda: bag(label=2), "label 2"),
-        (lambda: bag(labels=np.zeros(19)), "19 labels for 20"),
+        (lambda: bag(labels=np.zeros(19)), r"labels of shape \(19,\) for 20"),
         (lambda: Bag("a", np.zeros((2, D)), 20), r"shape \(2, 6\)"),
         (lambda: bag(0, 0), "shape"),
     ],

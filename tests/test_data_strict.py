@@ -238,10 +238,69 @@ def test_a_picture_that_says_it_is_huge(tmp_path, monkeypatch):
         video.image(tmp_path / "huge.png")
 
 
-@pytest.mark.parametrize("labels", [[0, 2], [-1, 1], [0, np.nan], [0.01, 1]])
-def test_a_video_has_labels_of_0_and_1(labels):
-    with pytest.raises(VadError, match="labels that are not 0 or 1"):
-        Video("a", np.zeros((2, 4, 4, 1), np.uint8), np.array(labels))
+FRAMES, MASKS = np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 4, 4), bool)
+SECOND = np.arange(2)[:, None, None] * np.ones((2, 4, 4)) == 1  # abnormal in the second frame
+
+
+@pytest.mark.parametrize("labels", [[0, 2], [-1, 1], [0, np.nan], [0.01, 1], ["0", "1"], [0, 1j]])
+def test_labels_of_frames_are_0_and_1(labels):
+    with pytest.raises(VadError, match="video x/a has labels that are not 0 or 1"):
+        Video("a", FRAMES, np.array(labels), dataset="x")
+    with pytest.raises(VadError, match="bag x/a has labels that are not 0 or 1"):
+        bags.Bag("a", np.zeros((1, 2, 3)), 2, labels=np.array(labels), span=1, dataset="x")
+    with pytest.raises(VadError, match="Give an array of 0 and 1"):
+        Video("a", FRAMES, [0, 1])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("labels", "masks", "says"),
+    [
+        ([0, 1], MASKS, "labels and masks contradict each other in 1 frames, .* at position 1"),
+        ([0, 0], SECOND, "labels and masks contradict .* at position 1"),
+        ([1, 0], SECOND, "labels and masks contradict .* in 2 frames, .* at position 0"),
+        ([[0], [1]], SECOND, r"labels of shape \(2, 1\) for 2 frames"),
+        ([0, 1, 0], SECOND, r"labels of shape \(3,\) for 2 frames"),
+        ([0, 1], SECOND[:1], "masks of shape"),
+        ([0, 1], SECOND[:, :, :3], "masks of shape"),
+        (None, SECOND * np.nan, "masks of float64"),
+        (None, SECOND.astype(np.uint8), "masks of uint8. Compare first, as mask > 0"),
+    ],
+)
+def test_truth_that_contradicts_itself_makes_no_video(labels, masks, says):
+    labels = None if labels is None else np.array(labels)
+    with pytest.raises(VadError, match=f"video x/a.*{says}"):
+        Video("a", FRAMES, labels, masks, dataset="x")
+
+
+@often
+@given(
+    labels=arrays.arrays(np.uint8, 2, elements=st.integers(0, 1)),
+    masks=arrays.arrays(bool, (2, 4, 4)),
+)
+def test_a_video_with_both_truths_has_one(labels, masks):
+    same = masks.any((1, 2)).tolist() == labels.tolist()
+    if same:
+        assert Video("a", FRAMES, labels, masks).labels is labels
+    else:
+        with pytest.raises(VadError, match="contradict"):
+            Video("a", FRAMES, labels, masks)
+
+
+def test_frames_are_bytes():
+    """Of others it is not known what is white, and a score would depend on it."""
+    for kind in (FRAMES / 255, FRAMES.astype(np.uint16), FRAMES > 0, FRAMES.tolist()):
+        with pytest.raises(VadError, match="has frames of .* must be uint8"):
+            Video("a", kind)
+    with pytest.raises(VadError, match=r"has frames of shape \(2, 0, 4, 1\)"):
+        Video("a", FRAMES[:, :0])
+    for fps in (0, -25, np.inf, np.nan):
+        with pytest.raises(VadError, match="frames a second"):
+            Video("a", FRAMES, fps=fps)
+
+
+def test_each_frame_has_one_time():
+    with pytest.raises(VadError, match=r"video /a has times of shape \(3,\) for 2 frames"):
+        Video("a", FRAMES, times=np.arange(3.0))
 
 
 def test_features_that_are_no_real_numbers(tmp_path):

@@ -344,12 +344,19 @@ def test_the_untrained_rule_says_what_it_cannot_read():
         detector("flow-bag").score(Bag("a", np.zeros((1, 2, 1424)), 7, span=4, dataset="x"))
 
 
-@pytest.mark.parametrize("name", ["flow-bag", "la-net"])
-def test_what_reads_bags_refuses_frames(name):
-    reads = method(name)
-    model = reads.make(config=reads.config_of("smoke")) if reads.trained else reads.make()
-    with pytest.raises(VadError, match=f"{name} reads bags of features, not the frames of video a"):
+def test_what_learns_from_bags_refuses_frames():
+    reads = method("la-net")
+    model = reads.make(config=reads.config_of("smoke"))
+    with pytest.raises(VadError, match="la-net reads bags of features, not the frames of video a"):
         model.score(Video("a", np.zeros((4, 16, 16, 1), np.uint8)))
+
+
+def test_the_untrained_rule_takes_the_flow_of_frames_by_itself(cache):
+    frames = np.random.default_rng(0).integers(0, 255, (37, 48, 48, 1), dtype=np.uint8)
+    film, rule = Video("a", frames), detector("flow-bag")
+    one, two = rule.score(film), rule.score(bag(film, "flow"))
+    assert np.array_equal(one.frame, two.frame) and one.index.tolist() == list(range(37))
+    assert len(set(one.frame)) == 3 and one.frame.min() > 0
 
 
 WEAK = {name: e for name, e in experiments().items() if e.method.name == "la-net"}

@@ -52,3 +52,25 @@ def test_the_page_says_what_was_noted(capsys, monkeypatch):
     for which, passed in known.items():
         assert f"*{which}*: last passed on {passed['date']} with" in said
     assert known or "Not run yet." in said
+
+
+USES = re.compile(r"uses:\s*(\S+)(.*)")
+WORKFLOWS = sorted((ROOT / ".github").rglob("*.yml"))
+
+
+def test_what_workflows_take_from_others_is_pinned_by_commit_and_named_by_version():
+    """A tag may be moved to other code; a commit may not."""
+    found = [use for path in WORKFLOWS for use in USES.findall(path.read_text())]
+    others = [(name, rest) for name, rest in found if not name.startswith("./")]
+    assert len(WORKFLOWS) >= 3 and len(others) >= 8
+    for name, rest in others:
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", name), name
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", rest), name
+    assert len(set(others)) == len({name.partition("@")[0] for name, _ in others})
+
+
+def test_workflows_may_do_no_more_than_they_must():
+    for path in WORKFLOWS:
+        if path.parent.name == "workflows":
+            top = re.search(r"^permissions:(.*(?:\n  .*)*)", path.read_text(), re.MULTILINE)
+            assert top is not None and "write" not in top[1], path

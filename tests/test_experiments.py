@@ -12,6 +12,7 @@ import torch
 
 from vadlib import book, papers
 from vadlib.__main__ import main
+from vadlib.data import bags
 from vadlib.data.video import write
 from vadlib.detector import History
 from vadlib.errors import VadError
@@ -350,7 +351,7 @@ def test_a_run_leaves_the_truth_that_it_was_measured_against(home):
     with pytest.raises(VadError, match="no record of .* with seed 1"):
         records.read_truth(NAME, 1)
     path = home / "data" / records.truth_path(record["label_sha"])
-    other = [replace(v, labels=1 - v.labels) for v in videos]
+    other = [replace(v, labels=1 - v.labels, masks=None) for v in videos]
     path.write_bytes(records.write_truth(other).read_bytes())
     with pytest.raises(VadError, match="holds other labels than its name says"):
         records.read_truth(NAME, 0)
@@ -482,13 +483,17 @@ def line(capsys):
         (["reproduce", NAME, "--profile", "huge"], "'huge' is none of"),
         (["reproduce", NAME, "--confirm"], "no record of"),
         (["fit", "nonesuch", "--out", "x.pt"], "unknown method 'nonesuch'"),
-        (["fit", "zero-flow", "--out", "x.pt"], "untrained. Use `vadlib score` right away"),
-        (["fit", "flow-bag", "--out", "x.pt"], "untrained. Use `vadlib reproduce flow-bag-"),
+        (["fit", "zero-flow", "--epochs", "2", "--out", "x.pt"], "not trained. Leave out --epochs"),
+        (["fit", "zero-flow", "--folder", "f", "--out", "x.pt"], "not trained. Leave out --folder"),
+        (["fit", "mean-image", "--out", "x.pt"], "`vadlib watch FILM --method mean-image --normal"),
         (
             ["fit", "maam", "--profile", "huge", "--out", "x.pt"],
             "'huge' is none of",
         ),
         (["fit", "maam", "--device", "tpu", "--out", "x.pt"], "'tpu' is none of auto, cpu"),
+        (["watch", "x.mp4", "--alarms-an-hour", "nan"], "--alarms-an-hour is nan. Give a number"),
+        (["watch", "x.mp4", "--quiet", "-5"], "--quiet is -5.0. Give a number above zero"),
+        (["watch", "x.mp4", "--minutes", "nan"], "--minutes is nan. Give a number above zero"),
         (["score", "zero-flow", "missing.mp4"], "missing.mp4"),
         (["score", "maam", "missing.mp4"], "maam needs --checkpoint"),
         (["score", "maam", "x.mp4", "--checkpoint", "none.pt"], "none.pt is missing"),
@@ -499,6 +504,17 @@ def test_mistakes_are_one_line_and_exit_code_2(home, capsys, arguments, says):
     assert main(arguments) == 2
     told = line(capsys)
     assert says in told and len(told.splitlines()) == 1 and told.startswith("vadlib: ")
+
+
+def test_a_method_of_films_does_not_learn_from_bags(home, capsys, monkeypatch):
+    monkeypatch.setattr(
+        sets.DataSet, "load", lambda *a, **k: [bags.Bag("a", np.ones((1, 1, 2)), 3)]
+    )
+    command = ["fit", "maam", "--data", "plaza-bags", "--out", "x.pt", "--device", "cpu"]
+    assert main(command) == 2
+    assert line(capsys).startswith(
+        "vadlib: maam reads frames, and plaza-bags holds bags of features"
+    )
 
 
 def test_status_prints_every_number_as_json(home, capsys):

@@ -2,18 +2,21 @@
 
 import csv
 import io
+import subprocess
+import sys
 import tracemalloc
 
+import av
 import numpy as np
 import pytest
 
 from vadlib import papers
 from vadlib.__main__ import main
 from vadlib.data import footage, store, video
-from vadlib.detector import Detector, Scores
+from vadlib.detector import Detector, History, Scores
 from vadlib.errors import VadError
 from vadlib.lab import films
-from vadlib.lab.checkpoints import usual_of
+from vadlib.lab.checkpoints import save_checkpoint, usual_of
 from vadlib.papers.maam.config import MAAMConfig
 from vadlib.papers.mdsf.config import MDSFConfig
 from vadlib.papers.msti.config import MSTIConfig
@@ -128,6 +131,42 @@ def test_memory_does_not_grow_with_the_film(tmp_path, monkeypatch):
     assert not store.cache_root().exists()
 
 
+@pytest.fixture(scope="module")
+def long_films(tmp_path_factory):
+    """Films of 30 and of 120 seconds, 180x240, and a small network for them."""
+    folder, size = tmp_path_factory.mktemp("long"), (180, 240)
+    some = pictures(25, size=size)
+    paths = [folder / "30.mp4", folder / "120.mp4"]
+    for path, seconds in zip(paths, (30, 120), strict=True):
+        with av.open(str(path), "w") as file:  # picture by picture: this process stays small, too
+            stream = file.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+            stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
+            for i in range(25 * seconds):
+                file.mux(stream.encode(av.VideoFrame.from_ndarray(some[i % 25], format="rgb24")))
+            file.mux(stream.encode())
+    save_checkpoint(folder / "maam.pt", small("maam"), "maam-fit", "stamp", "", History())
+    return paths, folder / "maam.pt"
+
+
+@pytest.mark.parametrize("name", ["zero-flow", "maam"])
+def test_a_process_that_scores_a_film_is_no_larger_for_a_long_one(name, long_films, tmp_path):
+    """All that it holds, libraries and what other languages allocate among it."""
+    paths, network = long_films
+    peaks = []
+    for path in paths:
+        command = ["score", name, str(path), "--size", "90x120", "--out", str(tmp_path / "s.csv")]
+        command += ["--checkpoint", str(network), "--device", "cpu"] if name == "maam" else []
+        code = f"""import resource; from vadlib.__main__ import main
+assert main({command}) == 0
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout))
+        frames = int(path.stem) * 25
+        assert frames - 2 < len(table((tmp_path / "s.csv").read_text())) < frames
+    assert peaks[1] < 1.15 * peaks[0]
+
+
 class Whole(Detector):
     """A detector that needs the whole film."""
 
@@ -153,11 +192,14 @@ def test_what_looks_at_the_whole_film_gets_it_and_refuses_a_long_one(film, monke
     assert small("msti-adapts").context is None
 
 
-def test_methods_of_bags_refuse_films_in_one_line(film, tmp_path, capsys):
-    assert main(["score", "flow-bag", str(film)]) == 2
-    assert (
-        "flow-bag reads bags of features, not the frames of video walk" in capsys.readouterr().err
-    )
+def test_a_method_that_learns_from_bags_refuses_films_in_one_line(film, tmp_path, capsys):
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "a.mkv").write_bytes(film.read_bytes())
+    command = ["fit", "la-net", "--data", str(tmp_path / "films"), "--out", str(tmp_path / "x.pt")]
+    assert main([*command, "--device", "cpu"]) == 2
+    said = capsys.readouterr().err
+    assert "la-net reads bags of features, not the frames of video a" in said
+    assert said.count("\n") == 1 and not (tmp_path / "x.pt").exists()
     with pytest.raises(VadError, match="la-net reads bags of features"):
         list(films.score(papers.detector("la-net"), film, SIZE))
 
@@ -284,6 +326,33 @@ def test_fit_learns_from_a_folder_of_films_and_sets_the_threshold(film, tmp_path
     small = ["score", "maam", films_of[0], "--checkpoint", str(out), "--size", "64x96"]
     assert main([*small, "--device", "cpu"]) == 0
     assert {r["threshold"] for r in table(capsys.readouterr().out)} == {""}  # of another size
+
+
+@pytest.mark.parametrize("name", ["flow-bag", "zero-flow"])
+def test_a_rule_learns_from_films_what_is_normal_to_it(name, film, tmp_path, capsys):
+    """Nothing but a threshold is there to be learned, and the size at which it was measured."""
+    (tmp_path / "films").mkdir()
+    video.write(tmp_path / "films" / "normal.mkv", pictures(40, size=(128, 192)))
+    out, fast = tmp_path / "rule.pt", pictures(40, size=(128, 192))
+    for t in range(16, 40):
+        fast[t] = np.roll(fast[t], 6 * (t - 15), axis=1)  # everything moves
+    odd = video.write(tmp_path / "odd.mkv", fast)
+    assert main(["fit", name, "--data", str(tmp_path / "films"), "--out", str(out)]) == 0
+    limit, size = usual_of(out)
+    said = capsys.readouterr().out
+    assert said == f"{out}: a threshold of {limit:.6g}\n" and size == (128, 192)
+    assert main(["score", name, str(odd), "--checkpoint", str(out)]) == 0
+    rows = table(capsys.readouterr().out)
+    assert {r["threshold"] for r in rows} == {f"{limit:.6g}"}
+    abnormal = [int(r["frame"]) for r in rows if r["abnormal"] == "1"]
+    assert abnormal == list(range(15, 39) if name == "zero-flow" else range(16, 40))
+    expected = papers.detector(name).score(video.read(odd)).frame
+    assert [r["score"] for r in rows] == [f"{s:.6g}" for s in expected]
+    assert main(["score", "copy-last", str(odd), "--checkpoint", str(out)]) == 2
+    assert f"rule.pt was made by {name}-fit, another method" in capsys.readouterr().err
+    assert main(["watch", str(odd), "--checkpoint", str(out)]) == (0 if name == "zero-flow" else 2)
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err and len(said.err.splitlines()) <= 1
 
 
 def test_a_data_set_that_is_neither_known_nor_a_folder(tmp_path, capsys):

@@ -255,6 +255,17 @@ def test_psi_follows_from_the_loss(lambda_m, channels, psi):
     assert PAPER_PSI == 10 / 11
 
 
+@pytest.mark.parametrize("psi", [5, -0.1, 1.01, np.nan])
+def test_a_psi_that_is_no_weight_is_refused_wherever_it_comes_from(psi, trained):
+    for use in (
+        lambda: fuse(torch.rand(2, 3, 3), torch.rand(2, 3, 3), psi),
+        lambda: MAAM(replace(SMALL, psi=psi), "cpu"),
+        lambda: trained[0].with_psi(psi),
+    ):
+        with pytest.raises(VadError, match=f"psi is {psi}.*from 0, all motion, to 1"):
+            use()
+
+
 def test_psi_of_one_and_zero_are_the_single_branches():
     app, mot = torch.rand(2, 3, 3), torch.rand(2, 3, 3)
     assert torch.equal(fuse(app, mot, 1.0), app) and torch.equal(fuse(app, mot, 0.0), mot)

@@ -1,14 +1,18 @@
 """What the stamp of a number covers: on small packages that are read, never imported."""
 
+import io
 import itertools
 import os
 import shutil
+import tokenize
+from pathlib import Path
 
 import pytest
 
 from vadlib.errors import VadError
 from vadlib.lab import source, stamp
 
+HOUSE = Path(__file__).parents[1]
 CLOCK = itertools.count(1)
 FILES = {
     "__init__.py": "",
@@ -348,3 +352,25 @@ def test_the_stamp_of_a_model_covers_what_it_uses_and_no_more():
     assert not any(module.startswith("vadlib.press") for module in modules)
     motion = {key.partition("@")[0] for key in code if key.startswith("vadlib.see.motion:")}
     assert "vadlib.see.motion:flow" in motion and "vadlib.see.motion:resize_flow" not in motion
+
+
+def test_comments_are_found_as_the_tokenizer_finds_them():
+    """In all files of the library and of its tests, and where quotes and # mislead."""
+    hard = r"""a = "#" + '\\'  # "
+b = r"\\"  # one'
+c = f"{a!r:#>3}#" '''# "
+'#'''  # x
+d = '\
+# none'  # 'one'
+"""
+    files = [p for part in ("vadlib", "tests") for p in sorted((HOUSE / part).rglob("*.py"))]
+    for text in [hard, *(p.read_text(encoding="utf-8") for p in files)]:
+        lines = text.splitlines()
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT:
+                row, column = token.start
+                lines[row - 1] = lines[row - 1][:column]
+        ours = source.STRING_OR_COMMENT.sub(lambda m: "" if m["comment"] else m[0], text)
+        assert ours.splitlines() == lines
+        assert text != hard or sum(line.rstrip() != line for line in lines) == 4
+    assert len(files) > 200

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("torch", "lightning", "sklearn", "matplotlib", "torchvision")
+HEAVY = ("torch", "lightning", "sklearn", "matplotlib", "torchvision", "scipy")
 SCRIPT = """
 import json, sys
 from vadlib.__main__ import main
@@ -40,7 +40,7 @@ def test_status_is_quick_and_loads_nothing_heavy():
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     subprocess.run([sys.executable, "-c", "import torch"], check=True)
     torch = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
-    assert spent < 4 * torch  # it is twice of it, and every record adds a little
+    assert spent < 2.5 * torch  # it is as much, and every record adds a little
 
 
 @pytest.mark.parametrize(

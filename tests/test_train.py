@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -235,6 +236,66 @@ def test_unknown_and_missing_devices_are_refused():
     if not torch.cuda.is_available():
         with pytest.raises(VadError, match="no CUDA"):
             training.pick_device("cuda:0")
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """A machine that says it has two GPUs, as long as nobody computes on them."""
+    from lightning.fabric.accelerators import cuda
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(cuda, "num_cuda_devices", lambda: 2)
+    monkeypatch.setattr(training.Fabric, "launch", lambda self: None)
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize(("device", "index"), [("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)])
+def test_training_goes_to_the_gpu_that_was_named(device, index):
+    assert training.pick_device(device) == device
+    assert training.make_fabric(device).device == torch.device("cuda", index)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_each_process_of_torchrun_has_its_own_gpu(monkeypatch):
+    """The device says which kind, and torchrun which of them."""
+    given = {}
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setattr(training, "Fabric", lambda **kw: given.update(kw) or Mock())
+    training.make_fabric("cuda:1")
+    assert (given["accelerator"], given["devices"], given["num_nodes"]) == ("cuda", 2, 2)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_gpu_that_is_not_there_is_refused():
+    with pytest.raises(VadError, match="no cuda:2 among 2 CUDA devices"):
+        training.pick_device("cuda:2")
+    for name in ("cuda:", "cuda:x", "cuda:-1", "cpu:x"):
+        with pytest.raises(VadError, match="unknown device"):
+            training.pick_device(name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": -1}, {"epochs": 0}, {"epochs": np.inf}, {"epochs": np.nan}, {"batch_size": 0},
+        {"lr": 0.0}, {"lr": np.nan}, {"share": 1.5}, {"share": -0.5}, {"seed": -1}, {"seed": 2**63},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_nothing_can_be_trained_by_is_refused_before_a_step(change, tmp_path):
+    ((name, value),) = change.items()
+    with pytest.raises(VadError, match=f"a training's {name} is {value}. Choose above"):
+        run(net(), replace(CONFIG, **change), folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_any_gpu_computes_in_bfloat16_by_itself(monkeypatch):
+    monkeypatch.setattr(training, "bfloat16_is_faster", lambda: False)
+    found = [training.pick_precision("auto", d) for d in ("cuda", "cuda:1", "cpu")]
+    assert found == ["bfloat16", "bfloat16", "float32"]
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])

@@ -97,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("names", nargs="*", default=["ped2"], help="which; ped2 when none is named")
     one.add_argument("--list", action="store_true", help="list what is here, download nothing")
 
-    one = command("fit", fit, "train a method on a data set and keep its checkpoint")
+    one = command("fit", fit, "train a method, or set a rule's threshold, and keep its checkpoint")
     one.add_argument("method")
     one.add_argument(
         "--data", default="plaza", help="plaza, ped2, ..., or a folder of films of normal footage"
@@ -110,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
     one = command("score", score, "score video files frame by frame")
     one.add_argument("method")
     one.add_argument("videos", nargs="+", type=Path, help="video files")
-    one.add_argument("--checkpoint", type=Path, help="made by `vadlib fit`; baselines need none")
+    one.add_argument("--checkpoint", type=Path, help="made by `vadlib fit`; rules need none")
     one.add_argument("--size", type=_size, help="HEIGHTxWIDTH; the checkpoint's, or 128x192")
     one.add_argument(
         "--normal",
@@ -129,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     one = command("watch", watch, "watch a film or a camera: alarms, a report, a film with scores")
     one.add_argument("source", help="a video file, an address such as rtsp://..., or - for a pipe")
     one.add_argument("--method", help="the checkpoint's; zero-flow when neither is given")
-    one.add_argument("--checkpoint", type=Path, help="made by `vadlib fit`; baselines need none")
+    one.add_argument("--checkpoint", type=Path, help="made by `vadlib fit`; rules need none")
     one.add_argument("--size", type=_size, help="HEIGHTxWIDTH; the checkpoint's, or 128x192")
     one.add_argument(
         "--normal",
@@ -235,26 +235,43 @@ def fit(options: argparse.Namespace) -> None:
 
     method, overrides = papers.method(options.method), {}
     if not method.trained:
-        rows = [e for e in papers.experiments().values() if e.method is method]
-        bags = [e.name for e in rows if e.set.bags]
-        way = f"vadlib reproduce {bags[0]}" if len(bags) == len(rows) else "vadlib score"
-        raise VadError(f"{method.name} is untrained", f"Use `{way}` right away.")
-    config = method.config_of(options.profile)
+        _rule_with_a_threshold(method.name, options)
     if options.epochs is not None:
-        overrides["train"] = replace(config.train, epochs=options.epochs)
+        train = method.config_of(options.profile).train
+        overrides["train"] = replace(train, epochs=options.epochs)
     exp = Experiment(f"{method.name}-fit", method, options.data, options.profile, config=overrides)
     from vadlib.lab import films
     from vadlib.lab.checkpoints import save_checkpoint
 
     model: Any = exp.detector(options.seed, options.device)
     videos = exp.load("train")
-    history = model.fit(videos, folder=options.folder)
+    if hasattr(videos[0], "features") and any(
+        e.method is method and not e.set.bags for e in papers.experiments().values()
+    ):
+        raise VadError(
+            f"{method.name} reads frames, and {options.data} holds bags of features",
+            "Give --data with films: plaza, ped2, or a folder.",
+        )
+    history = model.fit(videos, **({"folder": options.folder} if method.trained else {}))
     normal = [v for v in videos if getattr(v, "label", 0) == 0]  # bags may be abnormal
     usual: dict[str, Any] = {"threshold": films.threshold(model.score(v).frame for v in normal)}
     if not exp.set.bags:
         usual["size"] = videos[0].size
     save_checkpoint(options.out, model, exp.name, exp.stamp, "", history, **usual)
-    print(f"{options.out}: {history.samples} frames in {history.seconds:.0f} s")
+    limit, learned = usual["threshold"], f"{history.samples} frames in {history.seconds:.0f} s"
+    print(f"{options.out}: {learned if method.trained else f'a threshold of {limit:.6g}'}")
+
+
+def _rule_with_a_threshold(name: str, options: argparse.Namespace) -> None:
+    """Raises VadError for what a rule cannot use: all that is measured is what is normal to it."""
+    from vadlib.papers.baselines.rows import IMAGES
+
+    if name in IMAGES:
+        way = f"vadlib watch FILM --method {name} --normal FILMS"
+        raise VadError(f"{name} learns an image of one scene", f"`{way}` shows it one.")
+    for option in ("epochs", "folder"):
+        if getattr(options, option) is not None:
+            raise VadError(f"{name} is a rule, and not trained", f"Leave out --{option}.")
 
 
 def score(options: argparse.Namespace) -> None:
@@ -267,10 +284,10 @@ def score(options: argparse.Namespace) -> None:
     from vadlib.lab.checkpoints import from_checkpoint, usual_of
 
     names = footage.names(options.videos)
-    if not method.trained:
-        model = method.make()
-    elif options.checkpoint is None:
+    if method.trained and options.checkpoint is None:
         raise VadError(f"{method.name} needs --checkpoint", "Make one with `vadlib fit`.")
+    if options.checkpoint is None:
+        model = method.make()
     else:
         model = from_checkpoint(method, options.checkpoint, options.device)
         limit, usual = usual_of(options.checkpoint)
@@ -301,6 +318,10 @@ def watch(options: argparse.Namespace) -> None:
 
     if options.method:
         papers.method(options.method)  # a wrong name, or path, is told before anything is loaded
+    for name in ("alarms_an_hour", "quiet", "minutes"):
+        if not getattr(options, name) > 0:  # nor is NaN
+            option = "--" + name.replace("_", "-")
+            raise VadError(f"{option} is {getattr(options, name)}", "Give a number above zero.")
     stream = options.source == "-" or "://" in options.source
     if not stream and not Path(options.source).exists():
         raise VadError(f"{options.source} does not exist", "Check the path.")
@@ -325,8 +346,8 @@ def watch(options: argparse.Namespace) -> None:
         raise VadError(f"{name} needs --checkpoint", "Make one with `vadlib fit`.")
     if name in IMAGES and not options.normal:
         raise VadError(f"{name} learns an image of the scene", "Give --normal footage of it.")
-    device = options.device
-    model = from_checkpoint(method, options.checkpoint, device) if method.trained else method.make()
+    kept, device = options.checkpoint, options.device
+    model = from_checkpoint(method, kept, device) if kept else method.make()
     with _ended_as_by_ctrl_c():
         seen = watch(
             model,

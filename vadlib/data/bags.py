@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from vadlib.data import strict
 from vadlib.data.store import data_root, digest
 from vadlib.errors import VadError
 
@@ -78,11 +79,8 @@ class Bag:
             )
         if self.label not in (None, 0, 1):
             raise VadError(f"{where} has the label {self.label!r}", "A label is 0 or 1.")
-        if self.labels is not None and len(self.labels) != self.length:
-            raise VadError(
-                f"{where} has {len(self.labels)} labels for {self.length} frames",
-                "Check that the ground truth belongs to this video.",
-            )
+        if self.labels is not None:
+            strict.labels(self.labels, self.length, where)
 
     def _finite(self) -> bool:
         """Features in memory are looked at now, those on disk when they are read."""

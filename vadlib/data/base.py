@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vadlib.data import strict
 from vadlib.errors import VadError
 
 
@@ -41,25 +42,36 @@ class Video:
 
     def __post_init__(self):
         where = f"video {self.dataset}/{self.name}"
-        if self.frames.ndim != 4 or self.frames.shape[-1] not in (1, 3):
+        shape = np.shape(self.frames)
+        if len(shape) != 4 or shape[-1] not in (1, 3) or 0 in shape[1:3]:
             raise VadError(
-                f"{where} has frames of shape {self.frames.shape}",
+                f"{where} has frames of shape {shape}",
                 "Frames must be (time, height, width, 1 or 3).",
             )
+        if not isinstance(self.frames, np.ndarray) or self.frames.dtype != np.uint8:
+            kind = getattr(self.frames, "dtype", type(self.frames).__name__)
+            raise VadError(f"{where} has frames of {kind}", "Frames must be uint8, 0 to 255.")
         if len(self.frames) == 0:
             raise VadError(f"{where} has no frames", "Remove it, or restore its files.")
-        if self.labels is not None and len(self.labels) != len(self.frames):
+        if self.labels is not None:
+            strict.labels(self.labels, len(self.frames), where)
+        if self.masks is not None and np.shape(self.masks) != shape[:3]:
             raise VadError(
-                f"{where} has {len(self.labels)} labels for {len(self.frames)} frames",
-                "Check that the ground truth belongs to this video.",
-            )
-        if self.labels is not None and not np.isin(self.labels, (0, 1)).all():
-            raise VadError(f"{where} has labels that are not 0 or 1", "A label is 0 or 1.")
-        if self.masks is not None and self.masks.shape != self.frames.shape[:3]:
-            raise VadError(
-                f"{where} has masks of shape {self.masks.shape} for frames of shape "
-                f"{self.frames.shape[:3]}",
+                f"{where} has masks of shape {np.shape(self.masks)} for frames of shape "
+                f"{shape[:3]}",
                 "Masks must have the frames' number, height and width.",
+            )
+        if self.masks is not None and np.asarray(self.masks).dtype != bool:
+            kind = np.asarray(self.masks).dtype
+            raise VadError(f"{where} has masks of {kind}", "Compare first, as mask > 0.")
+        if self.labels is not None and self.masks is not None:
+            strict.agree(self.labels, self.masks, where)
+        if self.fps is not None and not 0 < self.fps < np.inf:
+            raise VadError(f"{where} has {self.fps} frames a second", "Leave out fps: None.")
+        if self.times is not None and np.shape(self.times) != shape[:1]:
+            raise VadError(
+                f"{where} has times of shape {np.shape(self.times)} for {len(self.frames)} frames",
+                "Each frame has one time, in seconds.",
             )
 
     def __len__(self) -> int:

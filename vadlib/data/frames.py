@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 from tqdm import tqdm
 
 from vadlib.data import store, strict, video
@@ -363,6 +362,8 @@ def _first(*places: Path) -> Path:
 
 
 def _loadmat(path: Path, variable: str) -> np.ndarray:
+    from scipy.io import loadmat  # most of what needs this module needs no .mat file
+
     try:
         return np.asarray(loadmat(path)[variable])
     except KeyError as error:

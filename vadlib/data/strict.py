@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,6 +66,18 @@ def gapless(names: Sequence[str], where: str) -> None:
             )
 
 
+def labels(given: Any, length: int, where: str) -> None:
+    """Raises VadError where labels are not (length,) numbers, each 0 or 1."""
+    if np.shape(given) != (length,):
+        raise VadError(
+            f"{where} has labels of shape {np.shape(given)} for {length} frames",
+            "Check that the ground truth belongs to this video.",
+        )
+    array = isinstance(given, np.ndarray) and given.dtype.kind in "buif"
+    if not array or not np.isin(given, (0, 1)).all():
+        raise VadError(f"{where} has labels that are not 0 or 1", "Give an array of 0 and 1.")
+
+
 def agree(labels: np.ndarray, masks: np.ndarray, where: str) -> None:
     """Raises VadError where a frame is labelled abnormal and its mask is empty, or the reverse."""
     odd = np.flatnonzero(np.asarray(labels != 0) != np.asarray(masks.any(axis=(1, 2))))
@@ -72,5 +85,5 @@ def agree(labels: np.ndarray, masks: np.ndarray, where: str) -> None:
         raise VadError(
             f"{where}: labels and masks contradict each other in {len(odd)} frames, the first of "
             f"them at position {odd[0]}",
-            "Extract the data set's archive again; without its masks, labels alone are read.",
+            "Extract their archive again; without its masks, labels alone are read.",
         )

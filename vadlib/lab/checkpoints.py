@@ -46,7 +46,8 @@ def save_checkpoint(
     half   keep its numbers in 16 bits: half the size, and about three digits
     usual  what holds for footage like its training videos: "threshold", "size"
     """
-    state = converted(model.state(), torch.float32, torch.float16) if half else model.state()
+    state = model.state() if hasattr(model, "state") else {}  # a rule has learned nothing
+    state = converted(state, torch.float32, torch.float16) if half else state
     content = {"state": state, "experiment": name, "stamp": stamp}
     training.write(path, {**content, "data_sha": data_sha, "history": asdict(h)} | usual)
 
@@ -123,14 +124,17 @@ def made_by(path: Path, methods: Iterable[str]) -> str:
 
 
 def from_checkpoint(method: Method, path: Path, device: str = "auto") -> Detector:
-    """The trained detector that `vadlib fit` kept, with the config that it was trained with.
+    """The trained detector that `vadlib fit` kept, with the config that it was trained with; of a
+    rule, which has none, the rule itself: `usual_of` says what was normal to it.
 
     Raises VadError naming the file and the field where it is damaged or of another method.
     """
+    content = read_checkpoint(path)
+    state, remedy = content["state"], f"Make one with `vadlib fit {method.name}`."
     if not method.trained:
-        raise VadError(f"{method.name} is not a method that is trained", "It needs no checkpoint.")
-    state = read_checkpoint(path)["state"]
-    remedy = f"Make one with `vadlib fit {method.name}`."
+        if content["experiment"] != f"{method.name}-fit" or state:
+            raise VadError(f"{path} was made by {content['experiment']}, another method", remedy)
+        return method.make()
     if not isinstance(state.get("config"), dict):
         raise VadError(f"{path} is not a detector's checkpoint: it has no config", remedy)
     config = config_from(method.config, state["config"], f"{path}: config of {method.name}", remedy)

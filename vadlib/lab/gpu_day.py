@@ -51,7 +51,7 @@ def spend(
           What an earlier day left there is taken up. None keeps all in `data/` alone.
     Raises VadError for a time of zero or less, and at the end where a run failed.
     """
-    if minutes <= 0:
+    if not minutes > 0:  # nor is NaN
         raise VadError(f"{minutes} minutes are no time", "Give --minutes above zero.")
     until, day = time.monotonic() + 60 * minutes - (SPARE_SECONDS if out else 0), Day()
     take_up(out)

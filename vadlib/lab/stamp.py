@@ -10,9 +10,10 @@ to do no more than define; any other statement always counts, in every module im
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
@@ -58,13 +59,20 @@ _look = _state  # how the files of a package are looked at: anew, or once
 
 @contextmanager
 def unchanged() -> Iterator[None]:
-    """Within it files are taken to stay as they are, and looked at once: for many stamps."""
+    """Within it files are taken to stay as they are, and looked at once: for many stamps.
+
+    No garbage is collected meanwhile: there is none, and each search for it walks all the trees.
+    """
     global _look
     before, _look = _look, cache(_look)
+    collects = gc.isenabled()
+    gc.disable()
     try:
         yield
     finally:
         _look = before
+        if collects:
+            gc.enable()
 
 
 @cache
@@ -72,6 +80,7 @@ def _code_behind(roots: Names, beyond: Names, state: Any) -> dict[str, str]:
     """`code_behind`, found once for files that did not change: a page asks for many records."""
     packages = frozenset(root.partition(":")[0].partition(".")[0] for root in roots)
     sources, code = _sources(packages, state), _hashes(packages, beyond, state)
+    behind = _behind(packages, state)
     waiting, seen = [use for root in roots for use in _start(root, sources)], set()
     reached: set[Statement] = set()
     while waiting:
@@ -79,7 +88,7 @@ def _code_behind(roots: Names, beyond: Names, state: Any) -> dict[str, str]:
         source = sources.get(module) if use not in seen else None
         seen.add(use)
         if source is not None and not (names and f"{module}:{names[0]}" in beyond):
-            statements, uses = source.behind(names)
+            statements, uses = behind(use)
             reached.update(statements)
             waiting += uses
     return {f"{s.module}:{s.label}": code[s] for s in reached}
@@ -106,6 +115,13 @@ def _sources(packages: frozenset[str], state: Any) -> Sources:
         names += {".".join((package, *p.parts)).removesuffix(".__init__") for p in inside}
     found = {name: source_of(name) for name in sorted(names)}
     return {name: source for name, source in found.items() if source is not None}
+
+
+@cache
+def _behind(packages: frozenset[str], state: Any) -> Callable[[Use], Any]:
+    """`Source.behind` for uses of some packages, each answered once: stamps have much in common."""
+    sources = _sources(packages, state)
+    return cache(lambda use: sources[use[0]].behind(use[1]))
 
 
 @cache

@@ -39,11 +39,15 @@ def pick_device(device: str = "auto") -> str:
     """ "auto" is the GPU where there is one, else the CPU. Raises VadError for a missing device."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    kind = device.split(":")[0]
-    if kind not in ("cpu", "cuda", "mps"):
-        raise VadError(f"unknown device {device!r}", "Use 'auto', 'cpu', 'cuda' or 'mps'.")
+    kind, colon, index = str(device).partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and not index.isdecimal()):
+        raise VadError(
+            f"unknown device {device!r}", "Use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."
+        )
     if kind == "cuda" and not torch.cuda.is_available():
         raise VadError("no CUDA device on this machine", "Use DEVICE=cpu or DEVICE=auto.")
+    if kind == "cuda" and int(index or 0) >= (count := torch.cuda.device_count()):
+        raise VadError(f"no {device} among {count} CUDA devices", "cuda:0 is the first.")
     if kind == "mps" and not torch.backends.mps.is_available():
         raise VadError("no MPS device on this machine", "Use DEVICE=cpu or DEVICE=auto.")
     return device
@@ -58,22 +62,39 @@ def pick_precision(precision: str, device: str) -> str:
         raise VadError(f"unknown precision {precision!r}", "Use 'float32', 'bfloat16' or 'auto'.")
     if precision != "auto":
         return precision
-    return "bfloat16" if pick_device(device) == "cuda" or bfloat16_is_faster() else "float32"
+    return (
+        "bfloat16" if pick_device(device).startswith("cuda") or bfloat16_is_faster() else "float32"
+    )
 
 
 def make_fabric(device: str, precision: str = "float32") -> Fabric:
-    """Fabric for one process, or for all that `torchrun` started; precision as `pick_precision`."""
-    kind = device.split(":")[0]
+    """Fabric for one process, or for all that `torchrun` started; precision as `pick_precision`.
+
+    device  "cuda:1" is the second GPU; with `torchrun` each process has its own, whatever it says
+    """
+    kind, _, index = device.partition(":")
     world = int(os.environ.get("WORLD_SIZE", "1"))
+    own = kind == "cuda" and index and world == 1
     fabric = Fabric(
-        accelerator="cuda" if kind == "cuda" else kind,
-        devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        accelerator=kind,
+        devices=[int(index)] if own else int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         num_nodes=world // int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         strategy="ddp" if world > 1 else "auto",
         precision="bf16-mixed" if precision == "bfloat16" else "32-true",
     )
     fabric.launch()
     return fabric
+
+
+def sane(config: TrainConfig) -> None:
+    """Raises VadError naming a field of a config by which nothing can be trained."""
+    ranges = {"epochs": (0, 1e6), "batch_size": (0, 1e6), "lr": (0, 1e3), "share": (0, 1)}
+    for name, (low, high) in (ranges | {"seed": (-1, 2**63 - 1)}).items():
+        value = getattr(config, name)
+        if not low < value <= high:
+            raise VadError(
+                f"a training's {name} is {value}", f"Choose above {low}, and at most {high:g}."
+            )
 
 
 def train(
@@ -99,9 +120,10 @@ def train(
     Every step seeds its own randomness from (seed, step, process), so that nothing but weights and
     optimiser has to be kept. With the schedule "wsd" the folder also keeps `trunk.ckpt`, the state
     before the rate went down: a run with a larger `share` goes on from there, and ends as if it had
-    been trained from the first step. Raises VadError when the loss is not a number, or when the
-    folder holds a run with another configuration.
+    been trained from the first step. Raises VadError when the loss is not a number, when the
+    folder holds a run with another configuration, and as `sane` does.
     """
+    sane(config)
     precision = pick_precision(config.precision, device)
     fabric = make_fabric(device, precision)
     net.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from vadlib.data.bags import Bag, refuse_video
+from vadlib.data.bags import Bag
+from vadlib.data.base import Video
 from vadlib.detector import Scores
 from vadlib.errors import VadError
 from vadlib.papers.baselines.rules import Untrained
+from vadlib.see import extract
 from vadlib.see.extract import SPEEDS, STRIPS, WAYS
 
 
@@ -20,12 +22,13 @@ class FlowBag(Untrained):
 
     name = "flow-bag"
 
-    def score(self, video: Bag) -> Scores:
+    def score(self, video: Bag | Video) -> Scores:  # type: ignore[override]
         """The mean over crops; each snippet's score speaks for all of its frames.
 
-        Raises VadError for a video, and features that are not the 144 of `extract.flow_histogram`.
+        The flow of a film's own frames is looked at where it is given one: that needs no network.
+        Raises VadError for features that are not the 144 of `extract.flow_histogram`.
         """
-        refuse_video(self.name, video)
+        video = extract.bag(video, "flow") if isinstance(video, Video) else video
         if video.features.shape[2] != STRIPS * WAYS * len(SPEEDS):
             raise VadError(
                 f"bag {video.dataset}/{video.name} has {video.features.shape[2]} numbers a snippet",

@@ -45,9 +45,7 @@ class MAAM(Detector):
         self.device = pick_device(device)
         self.net = self.build(self.config)
         psi = self.config.psi
-        if psi is not None and not 0 <= psi <= 1:
-            raise VadError(f"psi is {psi}", "It is a weight from 0, all motion, to 1.")
-        self.psi = loss_psi(self.config) if psi is None else psi
+        self.psi = loss_psi(self.config) if psi is None else weight(psi)
         self.balanced_psi = self.psi  # until `fit` has seen training frames
 
     @staticmethod
@@ -145,10 +143,8 @@ class MAAM(Detector):
 
     def with_psi(self, psi: float) -> MAAM:
         """The same trained detector with another fusion weight, in [0, 1]; VadError outside."""
-        if not 0 <= psi <= 1:
-            raise VadError(f"psi is {psi}", "It is a weight from 0, all motion, to 1.")
         other = copy.copy(self)
-        other.psi, other.config = psi, replace(self.config, psi=psi)
+        other.psi, other.config = weight(psi), replace(self.config, psi=psi)
         return other
 
     def state(self) -> dict:
@@ -173,5 +169,12 @@ def loss_psi(config: MAAMConfig) -> float:
 
 
 def fuse(app: Tensor, mot: Tensor, psi: float) -> Tensor:
-    """Algorithm 1, line 13: psi e_app + (1 - psi) e_mot."""
-    return psi * app + (1 - psi) * mot
+    """Algorithm 1, line 13: psi e_app + (1 - psi) e_mot. Raises VadError as `weight` does."""
+    return weight(psi) * app + (1 - psi) * mot
+
+
+def weight(psi: float) -> float:
+    """psi itself. Raises VadError where it is none from 0, all motion, to 1, all appearance."""
+    if not 0 <= psi <= 1:
+        raise VadError(f"psi is {psi}", "It is a weight from 0, all motion, to 1, all appearance.")
+    return psi
