@@ -11,6 +11,7 @@ import ast
 import copy
 import json
 import re
+import symtable
 import sys
 import zipfile
 from collections.abc import Iterable, Set
@@ -20,7 +21,6 @@ from pathlib import Path
 import nbformat
 
 from vadlib.errors import VadError
-from vadlib.lab.source import _names
 from vadlib.press import pages, plain, runner
 
 TRY, SOLVE = "book.exercise", "book.solution"
@@ -122,8 +122,13 @@ def binds(text: str) -> set[str]:
 
 
 def reads(text: str) -> set[str]:
-    """The names that code takes from what ran before it."""
-    return {names[0] for node in tree(text).body for names, _ in _names(node)} - binds(text)
+    """The names that code takes from what ran before it; what is a function's own is not."""
+    names, scopes = set(), [symtable.symtable(ast.unparse(tree(text)), "cell", "exec")]
+    while scopes:
+        scope = scopes.pop()
+        scopes += scope.get_children()
+        names |= {s.get_name() for s in scope.get_symbols() if s.is_referenced() and s.is_global()}
+    return names - binds(text)
 
 
 def needed(before: Iterable[str], text: str, given: Set[str] = frozenset()) -> list[str]:
