@@ -49,6 +49,11 @@ def fitted(videos, **changes):
     return model, model.fit(videos)
 
 
+def test_one_video_is_enough_to_learn_from(videos):
+    model, history = fitted(videos[:1])
+    assert history.samples and np.isfinite(model.score(videos[1]).frame).all()
+
+
 # ------------------------------------------------------------------------------- what is measured
 
 

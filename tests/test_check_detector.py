@@ -71,6 +71,28 @@ def test_every_method_keeps_its_promises(name):
     assert len(tried) >= 7 and all(tried)
 
 
+BLIND = {"frame-index", "random"}  # they look at no frame
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, m in papers.methods().items() if n not in TOLD | OF_BAGS | BLIND]
+)
+def test_a_context_is_no_wider_than_what_a_score_looks_at(name):
+    model, (film, *_), at = maker(name)(), films(), 12
+    if model.context is None:
+        pytest.skip("it looks at the film as a whole")
+    model.fit(films())
+    frames = film.frames.copy()
+    frames[at] = 255 - frames[at]
+    before, after = model.score(film), model.score(Video("spoilt", frames))
+    moved = before.index[before.frame != after.frame]
+    assert (moved.max() - at, at - moved.min()) == model.context
+
+
+def test_charts_are_of_methods_that_score_films():
+    assert set(papers.methods()) - set(papers._able()) == OF_BAGS
+
+
 class Forgetful(FrameIndex):
     def score(self, video):
         found = super().score(video)

@@ -64,6 +64,16 @@ def test_what_is_fast_comes_apart_from_the_slow_thing_it_touches(cache):
     assert objects.iou(objects.propose(video, one_map)[t], truth).max() < 0.3
 
 
+def test_the_last_frame_has_the_flow_that_leads_to_it(cache, monkeypatch):
+    video = scene(40, squares=((30, 40, 40, 16, 1),))
+    fields = np.zeros((len(video) - 1, *video.size, 2), np.float32)
+    fields[-1, 45:57, 81:93] = 3.0  # only in the last step a part of the thing is fast
+    monkeypatch.setattr(objects.motion, "flow", lambda _: fields)
+    part = np.array([[45, 81, 57, 93]])
+    best = [objects.iou(b, part).max(initial=0) for b in objects.propose(video, TIGHT)]
+    assert best[-1] > 0.8 and best[-2] > 0.8 > best[-3]
+
+
 def test_a_camera_that_drifts_changes_no_box(cache, monkeypatch):
     """What is fast is so against the scene: the same flow everywhere moves nothing."""
     video = scene(40, squares=((30, 40, 40, 16, 1), (45, 10, 10, 10, 3)))
@@ -91,6 +101,13 @@ def test_squares_lie_on_a_grid_that_grows_with_the_frame():
     double = objects.frame_boxes(2 * tight, ProposalConfig(grid=4), scale=2)
     np.testing.assert_array_equal(double, 2 * box)
     np.testing.assert_array_equal(objects.frame_boxes(tight, TIGHT), tight)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32, np.float64])
+@pytest.mark.parametrize("config", [TIGHT, ProposalConfig(), ProposalConfig(grid=0)])
+def test_boxes_are_single_precision_whatever_they_were(kind, config):
+    boxes = objects.frame_boxes(np.array([[3, 5, 13, 29]], kind), config)
+    assert boxes.dtype == np.float32 and boxes.shape == (1, 4)
 
 
 def test_lengths_grow_with_the_frame(cache):

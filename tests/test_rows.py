@@ -114,6 +114,12 @@ def changed(row):
     return found
 
 
+@pytest.mark.parametrize("profile", ["smoke", "standard", "long", "full"])
+def test_mdsfs_crops_halve_without_remainder(profile):
+    config = papers.method("mdsf").config_of(profile)
+    assert all(side % 2 ** len(config.widths) == 0 for side in config.crop)
+
+
 def test_la_nets_rows_are_these_and_each_changes_what_its_name_says():
     rows = {n: e for n, e in papers.experiments().items() if e.method.name == "la-net"}
     wanted = {f"{row}-{place}" for place, (names, *_) in WEAK.items() for row in names}

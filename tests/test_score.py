@@ -117,6 +117,15 @@ def test_smoothing_by_a_gaussian_is_scipys_and_half_of_it_where_causal():
     assert causal[30] == pytest.approx(x[30:19:-1] @ weight / weight.sum())
 
 
+@pytest.mark.parametrize("width", [1, 3, 5, 9, 15, 2, 4, 8, 2.5])
+def test_a_median_has_an_odd_window(width):
+    if width in (1, 3, 5, 9, 15):
+        assert len(score.smooth([np.arange(20.0)], "median", width)[0]) == 20
+    else:
+        with pytest.raises(VadError, match="odd"):
+            score.smooth([np.arange(20.0)], "median", width)
+
+
 def test_smoothing_never_mixes_videos():
     a, b = np.zeros(10), np.ones(10)
     out = score.smooth([a, b], "gaussian", 5)

@@ -162,6 +162,24 @@ def test_neighbours_by_hand():
     assert np.isnan(found.nearest[3]).all()
 
 
+def test_neighbours_know_no_place_and_no_axis():
+    rng = np.random.default_rng(0)
+    corner, side = rng.uniform(0, 90, (40, 2)), rng.uniform(4, 30, (40, 2))
+    box, frame = np.hstack([corner, corner + side]), np.repeat([0, 1], 20)
+    count, nearest = attributes._neighbours(frame, box)
+    assert np.isfinite(nearest).all(1).sum() > 0 and count.max() > 1
+    for move in ([500, 0, 500, 0], [0, 300, 0, 300]):
+        moved = attributes._neighbours(frame, box + move)
+        np.testing.assert_array_equal(moved[0], count)
+        np.testing.assert_allclose(moved[1], nearest, atol=1e-9)
+    turned = attributes._neighbours(frame, box[:, [1, 0, 3, 2]])
+    np.testing.assert_array_equal(turned[0], count)
+    np.testing.assert_array_equal(turned[1], nearest[:, ::-1])
+    ways = (corner + side / 2)[None] - (corner + side / 2)[:, None]
+    for way, all_ways in zip(nearest, ways, strict=True):
+        assert np.isnan(way).all() or np.isclose(all_ways, way).all(1).any()
+
+
 def test_ways_have_their_names_by_hand():
     """Rows grow downwards, towards the camera; what is as wide as high goes across."""
     way = np.array([[-2, 1], [2, -1], [1, -2], [-1, 2], [1, 1], [1, -1.0]])
@@ -293,6 +311,8 @@ def test_clip_chooses_the_closest_word(monkeypatch):
     said = captioner.fit([], []).captions(Video("x", frames), boxes)
     assert said[:, 0].tolist() == ["a man is light", "a man is dark"] * 2
     assert said[0, 3] == "there is light" and said.shape == (4, 4)
+    nobody = captioner.captions(Video("x", frames), [np.zeros((0, 4))] * 2)
+    assert nobody.shape == (0, 4), "where nobody is, nothing is said"
     clip._clip.cache_clear()
 
 

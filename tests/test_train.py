@@ -391,3 +391,22 @@ def test_the_second_gpu_is_the_only_one_from_then_on(monkeypatch):
     options = parser().parse_args(["reproduce", "x", "--device", "cuda:0"])
     settled(options)
     assert options.device == "cuda" and os.environ[gpu.SEEN] == "4"
+
+
+def test_processes_are_shared_out_over_machines(monkeypatch):
+    asked = {}
+
+    class Noted:
+        def __init__(self, **how):
+            asked.update(how)
+
+        def launch(self):
+            asked["launched"] = True
+
+    monkeypatch.setattr(training, "Fabric", Noted)
+    for world, local in ((1, 1), (2, 2), (6, 2), (8, 4)):
+        monkeypatch.setenv("WORLD_SIZE", str(world))
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(local))
+        training.make_fabric("cpu")
+        assert asked["devices"] == local and asked["num_nodes"] * local == world
+        assert asked["strategy"] == ("ddp" if world > 1 else "auto") and asked.pop("launched")

@@ -44,7 +44,7 @@ SCOPE = ("vadlib/papers", "vadlib/measure", "vadlib/lab/train.py", "vadlib/see")
 TESTS = (
     "attributes baselines check_detector claims data_extract data_features data_fetch "
     "data_weak evaluate experiments hub itam la_net layers legendre local_patterns maam mdsf "
-    "metrics motion msti objects painters plaza_clear rows score stamp text train"
+    "metrics motion msti objects painters plaza_clear price rows score stamp text train"
 )
 QUIET = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
 
@@ -239,7 +239,9 @@ def tried(sample: list[Mutant], tests: set[str], jobs: int) -> tuple[list[str], 
     from hypothesis import Phase, settings
 
     phases = (Phase.explicit, Phase.generate)  # no shrinking: that it fails is enough
-    settings.register_profile("mutants", database=None, derandomize=True, phases=phases)
+    settings.register_profile(
+        "mutants", database=None, deadline=None, derandomize=True, phases=phases
+    )
     settings.load_profile("mutants")
     files, out = [str(ROOT / "tests" / f"test_{t}.py") for t in sorted(tests)], KEPT / "out.json"
     out.unlink(missing_ok=True)
