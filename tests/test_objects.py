@@ -103,6 +103,13 @@ def test_squares_lie_on_a_grid_that_grows_with_the_frame():
     np.testing.assert_array_equal(objects.frame_boxes(tight, TIGHT), tight)
 
 
+@pytest.mark.parametrize("kind", [np.int64, np.float32, np.float64])
+@pytest.mark.parametrize("config", [TIGHT, ProposalConfig(), ProposalConfig(grid=0)])
+def test_boxes_are_single_precision_whatever_they_were(kind, config):
+    boxes = objects.frame_boxes(np.array([[3, 5, 13, 29]], kind), config)
+    assert boxes.dtype == np.float32 and boxes.shape == (1, 4)
+
+
 def test_lengths_grow_with_the_frame(cache):
     """The same scene at twice the size: the same boxes, twice as large."""
     small, large = scene(), scene(squares=((80, 20, 28, 16, 4),), size=(192, 256))

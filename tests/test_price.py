@@ -33,6 +33,11 @@ def test_all_events_cost_all_alarms_and_one_event_none():
     assert alarms.price([ONE, TWO], 0.8).found == 3, "two of three are no four fifths"
 
 
+def test_nothing_said_it_is_four_fifths_of_the_events():
+    films = [(TENTHS, np.r_[np.zeros(9), peak], np.r_[np.zeros(9), 1]) for peak in range(1, 11)]
+    assert alarms.price(films).found == 8 and 3 > alarms.price(films).threshold > 2.999
+
+
 def test_quiet_joins_alarms_but_not_over_an_event():
     """Normal frames before and after an event are stretches of their own."""
     assert alarms.price([ONE, TWO], share=1.0, quiet=10).alarms == 4, "two stretches a film"
