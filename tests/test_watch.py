@@ -523,7 +523,7 @@ def test_what_the_command_line_refuses(film, normal, tmp_path, capsys):
     assert "are one" in refused("--csv", film)
     assert "Use one of: .mp4" in refused("--overlay", tmp_path / "o.gif")
     assert "cannot promise 2 false alarms" in refused("--normal", normal, "--size", SHAPE)
-    assert "nan alarms an hour" in refused("--normal", normal, "--alarms-an-hour", "nan")
+    assert "--alarms-an-hour is nan" in refused("--normal", normal, "--alarms-an-hour", "nan")
     assert "needs --checkpoint" in refused("--method", "maam")
     assert "Give --normal footage" in refused("--method", "mean-image")
     assert "gone.pt" in refused("--checkpoint", tmp_path / "gone.pt")

@@ -416,7 +416,7 @@ def records_table(
     frame = pd.DataFrame([row | {"text": value_text(row)} for row in found])
     table = frame.pivot_table("text", list(rows), list(columns), "first", sort=False).fillna("")
     if table.index.nlevels == table.columns.nlevels == 1:  # one line of heads, not two
-        table = table.rename_axis(index=None, columns=table.index.name)
+        table = table.rename_axis(index=None, columns=str(table.index.name))
     # names come from files: as text, never as markup
     note = "Rates in percent; mean ± standard deviation over seeds."
     note += " † made by older code." if any(row["stale"] for row in found) else ""

@@ -89,7 +89,9 @@ def _random_numbers() -> Iterator[None]:
     One that seeds with 0 would go unseen where 0 had been the last seed.
     """
     before = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
-    random.seed(ODD_SEED), np.random.seed(ODD_SEED), torch.manual_seed(ODD_SEED)  # noqa: NPY002
+    random.seed(ODD_SEED)
+    np.random.seed(ODD_SEED)  # noqa: NPY002
+    torch.manual_seed(ODD_SEED)
     try:
         yield
     finally:
