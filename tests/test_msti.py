@@ -118,6 +118,10 @@ def test_equation_4_by_hand():
     assert memory(y).z.flatten().tolist() == pytest.approx([w, 1 - w])
 
 
+def test_items_begin_with_length_one():
+    assert torch.allclose(PrototypeMemory(6, 5).items.norm(dim=1), torch.ones(6))
+
+
 def test_the_read_does_not_depend_on_order_or_length():
     torch.manual_seed(0)
     memory, y = PrototypeMemory(6, 5), torch.randn(2, 5, 3, 4)

@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import asdict
+from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 
@@ -112,6 +114,16 @@ def changed(row):
             value = value[part]
         found[key] = value
     return found
+
+
+def test_what_git_keeps_is_what_chapters_load():
+    lines = (Path(__file__).parents[1] / ".gitignore").read_text(encoding="utf-8").splitlines()
+    start = "!data/checkpoints/"
+    kept = [x.removeprefix(start) for x in lines if x.startswith(start) and x.endswith(".pt")]
+    rows = papers.experiments().values()
+    loaded = [f"{exp.name}-s{seed}.pt" for exp in rows for seed in exp.committed]
+    assert all(any(fnmatch(name, pattern) for pattern in kept) for name in loaded)
+    assert all(any(fnmatch(name, pattern) for name in loaded) for pattern in kept)
 
 
 @pytest.mark.parametrize("profile", ["smoke", "standard", "long", "full"])

@@ -44,7 +44,7 @@ SCOPE = ("vadlib/papers", "vadlib/measure", "vadlib/lab/train.py", "vadlib/see")
 TESTS = (
     "attributes baselines check_detector claims data_extract data_features data_fetch "
     "data_weak evaluate experiments hub itam la_net layers legendre local_patterns maam mdsf "
-    "metrics motion msti objects painters plaza_clear price rows score stamp text train"
+    "metrics motion msti objects painters plaza_clear price rows score stamp text train watch"
 )
 QUIET = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
 
